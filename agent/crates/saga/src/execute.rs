@@ -74,7 +74,7 @@ pub fn execute(
     actor: &mut dyn Actor,
     progress: &dyn Progress,
 ) -> Result<Conclusion, SagaFault> {
-    Walk::load(run, journal, clock, actor, progress)?.walk()
+    Walk::load(run, journal, clock, actor, progress)?.finish()
 }
 
 /// As [`execute`], and tries again what a stuck run is stuck on.
@@ -93,7 +93,7 @@ pub fn resume(
         Next::Ended(Outcome::Stuck) | Next::Conclude(Outcome::Stuck) => walk.state.reopen(),
         Next::Ended(_) | Next::Conclude(_) | Next::Perform(_) | Next::Undo(_) => {}
     }
-    walk.walk()
+    walk.finish()
 }
 
 /// Undoes an open or stuck run and cleans up, on a person's wish. A run that already goes back is resumed.
@@ -117,7 +117,7 @@ pub fn cancel(
     if let Some(body) = walk.state.cancelling(reason) {
         walk.record(body)?;
     }
-    walk.walk()
+    walk.finish()
 }
 
 /// Takes a person's word that a step which the run is stuck on is settled, and goes on as [`resume`] does.
@@ -139,7 +139,7 @@ pub fn skip(
     }
     walk.record(EventBody::Skipped { step, reason: reason.to_owned() })?;
     walk.state.reopen();
-    walk.walk()
+    walk.finish()
 }
 
 struct Walk<'a> {
@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn walk(mut self) -> Result<Conclusion, SagaFault> {
+    fn finish(mut self) -> Result<Conclusion, SagaFault> {
         loop {
             match self.state.next() {
                 Next::Perform(step) => self.perform(step)?,
