@@ -402,11 +402,8 @@ mod tests {
     }
 
     fn holders(calendar: &Calendar, rule: &Rule, backups: &[Backup]) -> Vec<Period> {
-        let mut periods: Vec<Period> = backups
-            .iter()
-            .filter(|b| b.tiers.contains(&rule.tier))
-            .map(|b| calendar.period(rule, b.created))
-            .collect();
+        let mut periods: Vec<Period> =
+            backups.iter().filter(|b| b.tiers.contains(&rule.tier)).map(|b| calendar.period(rule, b.created)).collect();
         periods.sort();
         periods
     }
@@ -519,8 +516,7 @@ mod tests {
             (0..hours * 12).map(move |i| Timestamp::from_second(from + i * 300).expect("in range"))
         };
         // Up until the 10th, down for twelve days, up at one in the morning.
-        let backups =
-            live(&calendar, up("2026-05-09T12:00:00Z", 24).chain(up("2026-05-22T23:00:00Z", 12)));
+        let backups = live(&calendar, up("2026-05-09T12:00:00Z", 24).chain(up("2026-05-22T23:00:00Z", 12)));
         let dates: Vec<String> = backups.iter().map(|b| b.created.to_string()).collect();
         assert_eq!(dates, ["2026-05-09T12:00:00Z", "2026-05-10T00:00:00Z", "2026-05-22T23:00:00Z"]);
     }

@@ -67,9 +67,10 @@ pub fn named<'a>(backups: &'a [Backup], name: &BackupName) -> Result<&'a Backup,
             format!("backup `{name}` is in the trash"),
             format!("`backstop backup undelete {name}` brings it back, until {purge_after}"),
         )),
-        Some((_, BackupState::Purged { at })) => {
-            Err(Fault::not_found(format!("backup `{name}` was purged at {at}"), "choose another with `backstop backup list`"))
-        }
+        Some((_, BackupState::Purged { at })) => Err(Fault::not_found(
+            format!("backup `{name}` was purged at {at}"),
+            "choose another with `backstop backup list`",
+        )),
         None => Err(Fault::not_found(format!("there is no backup `{name}`"), "see `backstop backup list`")),
     }
 }
@@ -139,7 +140,8 @@ mod tests {
         schedule.copies.push(place("region:westus2"));
         let mut config = fixture::config(vec![]);
         assert_eq!(offsite(&config, &schedule), [place("vault:offsite"), place("region:westus2")]);
-        config.vaults.get_mut(&"offsite".parse().expect("valid")).expect("there").region = "here".parse().expect("valid");
+        config.vaults.get_mut(&"offsite".parse().expect("valid")).expect("there").region =
+            "here".parse().expect("valid");
         assert_eq!(offsite(&config, &schedule), [place("region:westus2")]);
     }
 }

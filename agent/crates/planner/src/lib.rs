@@ -26,6 +26,6 @@ pub mod verify;
 #[cfg(test)]
 mod fixture;
 
-//pub use agenda::{Agenda, Due, Facts, Past, Urgency};
-//pub use calendar::Calendar;
-//pub use retention::Verdict;
+pub use agenda::{Agenda, Due, Facts, Past, Urgency};
+pub use calendar::Calendar;
+pub use retention::Verdict;

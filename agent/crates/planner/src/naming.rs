@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn the_longest_tier_names_the_backup() {
         assert_eq!(named("docs", &[Tier::Daily], &[]), "docs-backup-daily-20261120-0805");
-        assert_eq!(named("docs", &[Tier::Daily, Tier::Monthly, Tier::Weekly], &[]), "docs-backup-monthly-20261120-0805");
+        assert_eq!(
+            named("docs", &[Tier::Daily, Tier::Monthly, Tier::Weekly], &[]),
+            "docs-backup-monthly-20261120-0805"
+        );
         let quarterly: Tier = "quarterly".parse().expect("valid");
         assert_eq!(named("docs", &[quarterly], &[]), "docs-backup-quarterly-20261120-0805");
         assert_eq!(named("docs", &[], &[]), "docs-backup-extra-20261120-0805");

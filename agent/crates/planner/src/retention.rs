@@ -44,7 +44,8 @@ pub struct Verdict {
 pub fn verdicts(terms: &Terms<'_>, backups: &[Backup]) -> Vec<Verdict> {
     let mut standings = Vec::new();
     weigh(terms, backups, &mut standings);
-    let coming: Vec<Period> = (0..terms.calendar.rules().len()).map(|slot| coming(terms, backups, &standings, slot)).collect();
+    let coming: Vec<Period> =
+        (0..terms.calendar.rules().len()).map(|slot| coming(terms, backups, &standings, slot)).collect();
     standings.iter().map(|standing| verdict(terms, &backups[standing.index], standing, &coming)).collect()
 }
 

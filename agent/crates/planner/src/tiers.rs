@@ -12,12 +12,7 @@ use crate::calendar::{Calendar, is_served};
 /// neighbours instead of being past retention at birth. `forced` (the operator's `--tier`) stands alone.
 /// `backups` are all records of the workload, in any order.
 #[must_use]
-pub fn of_backup_now(
-    calendar: &Calendar,
-    backups: &[Backup],
-    now: Timestamp,
-    forced: Option<&Tier>,
-) -> BTreeSet<Tier> {
+pub fn of_backup_now(calendar: &Calendar, backups: &[Backup], now: Timestamp, forced: Option<&Tier>) -> BTreeSet<Tier> {
     if let Some(tier) = forced {
         return BTreeSet::from([tier.clone()]);
     }
