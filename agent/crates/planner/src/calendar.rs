@@ -455,7 +455,7 @@ mod tests {
             let begin = t(from).as_second() + offset;
             let readings = (0..21 * 86_400 / poll_seconds)
                 .map(|i| Timestamp::from_second(begin + i * poll_seconds).expect("in range"));
-            let last = readings.clone().last().expect("some");
+            let last = readings.clone().next_back().expect("some");
             let backups = live(&calendar, readings);
             for rule in calendar.rules() {
                 let periods = holders(&calendar, rule, &backups);

@@ -227,7 +227,7 @@ mod tests {
     fn fresh_copies_are_verified_again_only_when_asked() {
         let b = offsite(proved(backup("a", t("2026-05-01T02:00:00Z"), &[]), t("2026-05-20T02:00:00Z")));
         let again = Request { again: true, place: Some(place("vault:main")), ..Request::default() };
-        assert_eq!(copies(&planned(&[b.clone()], &again)), ["a at vault:main"]);
+        assert_eq!(copies(&planned(std::slice::from_ref(&b), &again)), ["a at vault:main"]);
         assert_eq!(copies(&planned(&[b], &Request::default())), ["a at vault:offsite"]);
     }
 
