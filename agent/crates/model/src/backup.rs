@@ -260,11 +260,14 @@ impl Copy {
     /// A failed proof at level L shows that L is not reached any more, so nothing at L or above counts before it.
     #[must_use]
     pub fn level(&self) -> Option<Level> {
-        if self.state != CopyState::Present {
-            return None;
-        }
+        if self.state == CopyState::Present { Self::level_of(&self.proofs) } else { None }
+    }
+
+    /// Where proofs, oldest first, leave a copy that is present.
+    #[must_use]
+    pub fn level_of(proofs: &[Proof]) -> Option<Level> {
         let mut best: Option<Level> = None;
-        for proof in &self.proofs {
+        for proof in proofs {
             if proof.passed {
                 best = best.max(Some(proof.level));
             } else {
