@@ -214,11 +214,23 @@ pub(crate) fn by_name(tx: &Transaction<'_>, name: &BackupName) -> Result<Option<
     Ok(Some((id, backup)))
 }
 
-/// All backups of a workload, in any state, oldest first.
-pub(crate) fn of_workload(tx: &Transaction<'_>, workload: &WorkloadName) -> Result<Vec<Backup>, CatalogError> {
-    let mut found = select(tx, &BackupFilter { workload: Some(workload.clone()), ..BackupFilter::default() })?;
-    found.reverse();
-    Ok(found)
+/// Reads one workload after another, with each statement prepared once.
+pub(crate) struct Workloads<'t> {
+    backups: Statement<'t>,
+    copies: Copies<'t>,
+}
+
+impl<'t> Workloads<'t> {
+    pub(crate) fn prepare(tx: &'t Transaction<'_>) -> Result<Self, CatalogError> {
+        let backups = tx.prepare(&format!("{BACKUP} WHERE workload = ?1 ORDER BY created, name"))?;
+        Ok(Self { backups, copies: Copies::prepare(tx)? })
+    }
+
+    /// All its backups, in any state, oldest first.
+    pub(crate) fn of(&mut self, workload: &WorkloadName) -> Result<Vec<Backup>, CatalogError> {
+        let rows = self.backups.query_and_then([workload.as_str()], backup)?;
+        filled(rows, &mut self.copies)
+    }
 }
 
 fn select(tx: &Transaction<'_>, filter: &BackupFilter) -> Result<Vec<Backup>, CatalogError> {
@@ -251,7 +263,13 @@ fn select(tx: &Transaction<'_>, filter: &BackupFilter) -> Result<Vec<Backup>, Ca
         },
         backup,
     )?;
-    let mut copies = Copies::prepare(tx)?;
+    filled(rows, &mut Copies::prepare(tx)?)
+}
+
+fn filled(
+    rows: impl Iterator<Item = Result<(i64, Backup), CatalogError>>,
+    copies: &mut Copies<'_>,
+) -> Result<Vec<Backup>, CatalogError> {
     rows.map(|row| {
         let (id, mut backup) = row?;
         copies.fill(id, &mut backup)?;

@@ -1,13 +1,14 @@
 //! Making the records of backups anew from what the vaults hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use backstop_model::Backup;
+use backstop_model::{Backup, BackupState, WorkloadName};
 use rusqlite::Transaction;
 
 use crate::code::Reading;
 use crate::error::CatalogError;
 use crate::record::Writer;
+use crate::standings;
 use crate::store::Catalog;
 
 impl Catalog {
@@ -28,12 +29,15 @@ impl Catalog {
                     inherit(backup, known);
                 }
             }
-            let purged =
-                old.into_values().filter(|known| matches!(known.state, backstop_model::BackupState::Purged { .. }));
+            let purged = old.into_values().filter(|known| matches!(known.state, BackupState::Purged { .. }));
             backups.extend(purged);
             tx.execute_batch("DELETE FROM backups; DELETE FROM standings;")?;
+            // What is read together stands together in the file.
+            backups.sort_by(|a, b| (&a.workload, a.created, &a.name).cmp(&(&b.workload, b.created, &b.name)));
             let mut writer = Writer::prepare(tx)?;
             backups.iter().try_for_each(|backup| writer.backup(backup))?;
+            let workloads: BTreeSet<WorkloadName> = backups.iter().map(|backup| backup.workload.clone()).collect();
+            standings::refresh(tx, workloads.into_iter().collect())?;
             Ok(backups.len() as u64)
         })
     }
@@ -73,7 +77,7 @@ fn inherit(backup: &mut Backup, known: Backup) {
 
 #[cfg(test)]
 mod tests {
-    use backstop_model::{BackupState, Hold, Level, Outcome, Plan, Run, Verb};
+    use backstop_model::{Hold, Level, Outcome, Plan, Run, Verb};
 
     use super::*;
     use crate::fixture::{at, backup, proof};

@@ -1,11 +1,11 @@
 //! The read model of the agenda: one small record per workload, kept until something about the workload changes.
 
-use backstop_model::{Standing, Timestamp, WorkloadName};
-use rusqlite::{Transaction, params};
+use backstop_model::{Standing, WorkloadName};
+use rusqlite::{Statement, Transaction, params};
 
 use crate::code::{Reading, json};
 use crate::error::CatalogError;
-use crate::read;
+use crate::read::Workloads;
 use crate::store::Catalog;
 
 impl Catalog {
@@ -20,17 +20,7 @@ impl Catalog {
             return Ok(known);
         }
         // Folded and kept in one transaction: what changes in between marks it again.
-        let fresh: Vec<Standing> = self.write(|tx| {
-            let mut keep = tx.prepare("UPDATE standings SET body = ?2 WHERE workload = ?1")?;
-            stale
-                .into_iter()
-                .map(|workload| {
-                    let standing = fold(tx, workload)?;
-                    keep.execute(params![standing.workload.as_str(), json(&standing)?])?;
-                    Ok(standing)
-                })
-                .collect::<Result<_, CatalogError>>()
-        })?;
+        let fresh = self.write(|tx| refresh(tx, stale))?;
         known.extend(fresh);
         known.sort_by(|a, b| a.workload.cmp(&b.workload));
         Ok(known)
@@ -41,7 +31,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Damaged`] when a backup's rows make no sense.
     pub fn standing(&self, workload: &WorkloadName) -> Result<Standing, CatalogError> {
-        self.read(|tx| fold(tx, workload.clone()))
+        self.read(|tx| Fold::prepare(tx)?.of(workload.clone()))
     }
 }
 
@@ -61,17 +51,38 @@ fn kept(tx: &Transaction<'_>) -> Result<(Vec<Standing>, Vec<WorkloadName>), Cata
     Ok((known, stale))
 }
 
-fn fold(tx: &Transaction<'_>, workload: WorkloadName) -> Result<Standing, CatalogError> {
-    let backups = read::of_workload(tx, &workload)?;
-    let last: Option<i64> = tx.query_row(
-        "SELECT max(completed) FROM rehearsals WHERE workload = ?1 AND passed = 1",
-        [workload.as_str()],
-        |row| row.get(0),
-    )?;
-    let last = last
-        .map(|at| Timestamp::from_microsecond(at).map_err(|_| CatalogError::damaged("rehearsals", "no instant")))
-        .transpose()?;
-    Ok(Standing::of(workload, &backups, last))
+/// Folds these workloads anew and keeps the result.
+pub(crate) fn refresh(tx: &Transaction<'_>, stale: Vec<WorkloadName>) -> Result<Vec<Standing>, CatalogError> {
+    let mut fold = Fold::prepare(tx)?;
+    let mut keep = tx.prepare("UPDATE standings SET body = ?2 WHERE workload = ?1")?;
+    stale
+        .into_iter()
+        .map(|workload| {
+            let standing = fold.of(workload)?;
+            keep.execute(params![standing.workload.as_str(), json(&standing)?])?;
+            Ok(standing)
+        })
+        .collect()
+}
+
+struct Fold<'t> {
+    backups: Workloads<'t>,
+    last_dr_test: Statement<'t>,
+}
+
+impl<'t> Fold<'t> {
+    fn prepare(tx: &'t Transaction<'_>) -> Result<Self, CatalogError> {
+        let sql = "SELECT max(completed) FROM rehearsals WHERE workload = ?1 AND passed = 1";
+        Ok(Self { backups: Workloads::prepare(tx)?, last_dr_test: tx.prepare(sql)? })
+    }
+
+    fn of(&mut self, workload: WorkloadName) -> Result<Standing, CatalogError> {
+        let mut last = self
+            .last_dr_test
+            .query_and_then([workload.as_str()], |row| Reading::new("rehearsals", row).time_or_none(0))?;
+        let last = last.next().transpose()?.flatten();
+        Ok(Standing::of(workload.clone(), &self.backups.of(&workload)?, last))
+    }
 }
 
 #[cfg(test)]

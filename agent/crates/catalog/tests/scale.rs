@@ -90,7 +90,7 @@ fn a_large_site_gets_its_answers_in_time() {
         (0..BACKUPS_EACH).flat_map(|n| (0..WORKLOADS).map(move |workload| backup(workload, n))).collect();
     println!("{WORKLOADS} workloads, {} backups", backups.len());
     timed("rebuild from nothing", || catalog.clear_and_rebuild(backups).expect("rebuilt"));
-    let (first, _) = timed("standings after a rebuild", || catalog.standings().expect("read"));
+    let first = catalog.standings().expect("read");
     drop(catalog);
 
     // What a command pays: a fresh process that opens the catalog and asks once.
@@ -116,6 +116,12 @@ fn a_large_site_gets_its_answers_in_time() {
         }
     });
     let (_, again) = timed("standings after one workload changed", || catalog.standings().expect("read"));
+    // After a night's work the first to ask pays for the others.
+    for standing in standings.iter().take(WORKLOADS as usize / 10) {
+        let name = format!("{}-backup-daily-00000024", standing.workload).parse().expect("valid");
+        catalog.record_proof(&name, &place, &proof(Level::L3, 9_999_999)).expect("recorded");
+    }
+    timed("standings after a tenth of the workloads changed", || catalog.standings().expect("read"));
     for (what, took) in [
         ("agenda", opening + agenda),
         ("agenda after a change", again),
