@@ -143,9 +143,10 @@ stop() {
 }
 trap stop EXIT
 as_postgres() { in_root runuser -u postgres -- "$@"; }
+in_root apt-get clean
 as_postgres "$bin/initdb" -D /var/lib/postgresql/bench --auth trust >/dev/null
 as_postgres "$bin/pg_ctl" -D /var/lib/postgresql/bench -w -l /var/lib/postgresql/log \
-  -o "-c listen_addresses= -c unix_socket_directories=/tmp -c fsync=off" start >/dev/null
+  -o "-c listen_addresses= -c unix_socket_directories=/tmp -c fsync=off -c max_wal_size=64MB -c min_wal_size=32MB" start >/dev/null
 as_postgres "$bin/createdb" -h /tmp bench
 as_postgres "$bin/pgbench" -h /tmp -q -i -s 40 bench 2>/dev/null
 as_postgres "$bin/pgbench" -h /tmp -c 1 -t 30000 --random-seed=42 bench >/dev/null 2>&1
