@@ -118,7 +118,7 @@ mod tests {
         /// Whatever is recorded in whatever order, and however often standings are read in between, what is kept
         /// equals what a fold over the backups gives.
         #[test]
-        fn kept_standings_never_lag_behind(deeds in prop::collection::vec((0..8_u8, 0..3_i64, 0..2_usize), 1..25)) {
+        fn kept_standings_never_lag_behind(deeds in prop::collection::vec((0..8_u8, 0..2_i64, 0..2_usize), 1..25)) {
             let catalog = Catalog::in_memory().expect("memory");
             for (n, (deed, which, workload)) in deeds.into_iter().enumerate() {
                 let second = i64::try_from(n).expect("small");
@@ -146,6 +146,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_proof_that_only_renews_the_level_shows_at_once() {
+        let catalog = Catalog::in_memory().expect("memory");
+        let known = backup("docs", 1);
+        catalog.record_backup(&known).expect("recorded");
+        let oldest = || catalog.standings().expect("read")[0].places[0].at(Level::L1).map(|level| level.oldest_proof);
+        assert_eq!(oldest(), Some(at(1)));
+        catalog.record_proof(&known.name, &known.copies[0].place, &proof(Level::L1, true, 9)).expect("recorded");
+        assert_eq!(oldest(), Some(at(9)));
     }
 
     #[test]
