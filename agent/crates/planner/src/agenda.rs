@@ -7,15 +7,16 @@
 //! Ten thousand workloads with a quarter of a million backups are compared in a fraction of a second: the boundaries
 //! of periods are computed once per distinct schedule, and a backup costs a few comparisons and no allocation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use backstop_model::config::{Config, Schedule, Workload};
+use backstop_model::config::{Config, Workload};
 use backstop_model::{
     Backup, BackupName, BackupState, Fault, Level, Place, Run, RunId, Span, Timestamp, Verb, WorkloadName,
 };
 
-use crate::calendar::{Calendar, Window, is_owed};
-use crate::retention::{self, Standing, Terms};
+use crate::calendar::is_owed;
+use crate::calendars::{Calendars, Present};
+use crate::retention::{self, Terms, Weighed};
 use crate::{choice, prune, verify};
 
 /// What the agenda looks at, read once.
@@ -107,7 +108,7 @@ pub fn agenda(config: &Config, facts: &Facts<'_>) -> Result<Agenda, Fault> {
     let mut agenda = Agenda::default();
     open_runs(facts, &mut agenda);
     let mut calendars = Calendars::default();
-    let mut standings = Vec::new();
+    let mut weighed = Vec::new();
     let none = (Vec::new(), Past::default());
     for workload in config.workloads.values().filter(|workload| workload.enabled) {
         let calendar = calendars.of(&workload.schedule, facts.now)?;
@@ -123,7 +124,7 @@ pub fn agenda(config: &Config, facts: &Facts<'_>) -> Result<Agenda, Fault> {
         looking.copies();
         looking.proofs();
         looking.rehearsal();
-        looking.retention(calendar, &mut standings);
+        looking.retention(calendar, &mut weighed);
     }
     trash(facts, &mut agenda);
     marked_packs(config, facts, &mut agenda);
@@ -134,51 +135,6 @@ pub fn agenda(config: &Config, facts: &Facts<'_>) -> Result<Agenda, Fault> {
         .next
         .sort_by(|a, b| (a.when, a.urgency, &a.workload, &a.place).cmp(&(b.when, b.urgency, &b.workload, &b.place)));
     Ok(agenda)
-}
-
-/// A calendar and the boundaries around the present, shared by every workload with the same schedule.
-struct Present {
-    calendar: Calendar,
-    windows: Vec<Window>,
-}
-
-/// The distinct schedules: zone, then per tier what was set of it as small numbers.
-#[derive(Default)]
-struct Calendars<'a> {
-    known: HashMap<(&'a str, [u32; 10]), usize>,
-    all: Vec<Present>,
-}
-
-impl<'a> Calendars<'a> {
-    fn of(&mut self, schedule: &'a Schedule, now: Timestamp) -> Result<&Present, Fault> {
-        let key = (schedule.timezone.as_str(), numbers(schedule));
-        if let Some(at) = self.known.get(&key) {
-            return Ok(&self.all[*at]);
-        }
-        let calendar = Calendar::of(schedule)?;
-        let windows = calendar.rules().iter().map(|rule| calendar.window(rule, now)).collect();
-        self.known.insert(key, self.all.len());
-        self.all.push(Present { calendar, windows });
-        Ok(self.all.last().expect("just pushed"))
-    }
-}
-
-/// What distinguishes two calendars of one zone, as numbers; an absent tier has `keep` 0 and so has no rule.
-fn numbers(schedule: &Schedule) -> [u32; 10] {
-    let mut out = [0; 10];
-    if let Some(daily) = schedule.daily {
-        out[..3].copy_from_slice(&[daily.keep, daily.at.hour.into(), daily.at.minute.into()]);
-    }
-    if let Some(weekly) = schedule.weekly {
-        out[3..6].copy_from_slice(&[weekly.keep, weekly.at.hour.into(), weekly.at.minute.into()]);
-        out[6] = weekly.on as u32;
-    }
-    if let Some(monthly) = schedule.monthly {
-        let minute_of_month =
-            (u32::from(monthly.on) * 24 + u32::from(monthly.at.hour)) * 60 + u32::from(monthly.at.minute);
-        out[7..9].copy_from_slice(&[monthly.keep, minute_of_month]);
-    }
-    out
 }
 
 fn open_runs(facts: &Facts<'_>, agenda: &mut Agenda) {
@@ -336,7 +292,7 @@ impl Looking<'_> {
     }
 
     /// Past retention, not held, not the last good one → release.
-    fn retention(&mut self, present: &Present, standings: &mut Vec<Standing>) {
+    fn retention(&mut self, present: &Present, weighed: &mut Vec<Weighed>) {
         let offsite = choice::offsite(self.config, &self.workload.schedule);
         let terms = Terms {
             calendar: &present.calendar,
@@ -345,9 +301,8 @@ impl Looking<'_> {
             enabled: true,
             now: self.now,
         };
-        retention::weigh(&terms, self.backups, standings);
-        let past =
-            standings.iter().filter(|standing| standing.is_releasable()).map(|standing| &self.backups[standing.index]);
+        retention::weigh(&terms, self.backups, weighed);
+        let past = weighed.iter().filter(|one| one.is_releasable()).map(|one| &self.backups[one.index]);
         if let Some((names, since)) = oldest_first(past.map(|b| (b.created, b))) {
             let reason = format!("{} past retention", counted(names.len(), "backup"));
             // Since when a backup is past retention is not recorded; it is due since the newest backup was made.
@@ -592,23 +547,5 @@ mod tests {
         gone.state = BackupState::Trashed { since: t("2026-05-12T00:00:00Z"), purge_after: t("2026-05-19T00:00:00Z") };
         let world = World { backups: vec![gone], disabled: true, ..World::default() };
         assert_eq!(world.agenda().due.iter().map(|d| d.what).collect::<Vec<_>>(), [Verb::Prune]);
-    }
-
-    #[test]
-    fn each_distinct_schedule_has_its_own_calendar() {
-        let base = schedule("UTC");
-        let mut others = vec![base.clone(); 8];
-        others[0].daily.as_mut().expect("set").at.minute = 1;
-        others[1].daily = None;
-        others[2].weekly.as_mut().expect("set").on = backstop_model::config::Weekday::Monday;
-        others[3].weekly.as_mut().expect("set").keep = 5;
-        others[4].monthly.as_mut().expect("set").on = 2;
-        others[5].monthly.as_mut().expect("set").at.hour = 5;
-        others[6].monthly = None;
-        others[7].daily.as_mut().expect("set").keep = 8;
-        let mut keys: Vec<[u32; 10]> = others.iter().chain([&base]).map(numbers).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        assert_eq!(keys.len(), 9);
     }
 }

@@ -42,16 +42,16 @@ pub struct Verdict {
 /// Verdicts over the kept backups of one workload, newest first. Released ones are left out.
 #[must_use]
 pub fn verdicts(terms: &Terms<'_>, backups: &[Backup]) -> Vec<Verdict> {
-    let mut standings = Vec::new();
-    weigh(terms, backups, &mut standings);
+    let mut weighed = Vec::new();
+    weigh(terms, backups, &mut weighed);
     let coming: Vec<Period> =
-        (0..terms.calendar.rules().len()).map(|slot| coming(terms, backups, &standings, slot)).collect();
-    standings.iter().map(|standing| verdict(terms, &backups[standing.index], standing, &coming)).collect()
+        (0..terms.calendar.rules().len()).map(|slot| coming(terms, backups, &weighed, slot)).collect();
+    weighed.iter().map(|one| verdict(terms, &backups[one.index], one, &coming)).collect()
 }
 
 /// A verdict before it is put into words. Small and flat: the agenda weighs hundreds of thousands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct Weighed {
     /// Position in the slice of backups.
     pub(crate) index: usize,
     /// Per rule of the calendar: how many periods are at least as new as this one's, if the tier is held and kept.
@@ -67,6 +67,7 @@ struct Guards {
     endless_tier: bool,
     disabled: bool,
     newest_good: bool,
+    newest_complete: bool,
     nothing_good: bool,
     newest_offsite: bool,
     nothing_offsite: bool,
@@ -83,14 +84,14 @@ impl Guards {
     }
 }
 
-impl Standing {
+impl Weighed {
     pub(crate) fn is_releasable(&self) -> bool {
         !self.why.any() && self.ranks == [None; 3]
     }
 }
 
 /// Weighs the kept backups into `out`, newest first. Allocates nothing beyond the growth of `out`.
-pub(crate) fn weigh(terms: &Terms<'_>, backups: &[Backup], out: &mut Vec<Standing>) {
+pub(crate) fn weigh(terms: &Terms<'_>, backups: &[Backup], out: &mut Vec<Weighed>) {
     out.clear();
     out.extend(backups.iter().enumerate().filter(|(_, b)| b.state == BackupState::Present).map(|(index, backup)| {
         let why = Guards {
@@ -100,7 +101,7 @@ pub(crate) fn weigh(terms: &Terms<'_>, backups: &[Backup], out: &mut Vec<Standin
             disabled: !terms.enabled,
             ..Guards::default()
         };
-        Standing { index, ranks: [None; 3], why }
+        Weighed { index, ranks: [None; 3], why }
     }));
     out.sort_unstable_by(|a, b| {
         let (a, b) = (&backups[a.index], &backups[b.index]);
@@ -113,18 +114,18 @@ pub(crate) fn weigh(terms: &Terms<'_>, backups: &[Backup], out: &mut Vec<Standin
 }
 
 /// Ranks the holders of one tier by distinct period, newest first.
-fn count(terms: &Terms<'_>, rule: &Rule, backups: &[Backup], standings: &mut [Standing], slot: usize) {
+fn count(terms: &Terms<'_>, rule: &Rule, backups: &[Backup], weighed: &mut [Weighed], slot: usize) {
     let (mut all, mut complete) = (Counter::default(), Counter::default());
-    for standing in standings.iter_mut() {
-        let backup = &backups[standing.index];
-        if standing.why.future || !backup.tiers.contains(&rule.tier) {
+    for one in weighed.iter_mut() {
+        let backup = &backups[one.index];
+        if one.why.future || !backup.tiers.contains(&rule.tier) {
             continue;
         }
         let period = terms.calendar.period(rule, backup.created);
         let overall = all.see(period);
         let rank = if backup.completeness == Completeness::Complete { complete.see(period) } else { overall };
         if rank <= rule.keep {
-            standing.ranks[slot] = Some(rank);
+            one.ranks[slot] = Some(rank);
         }
         if complete.seen > rule.keep {
             break;
@@ -150,11 +151,23 @@ impl Counter {
 }
 
 /// Marks the newest good backup and the newest good one outside the home region, or that there is none.
-fn guard(terms: &Terms<'_>, backups: &[Backup], standings: &mut [Standing]) {
-    let anywhere = |backup: &Backup| Some(backup.level());
-    match best(terms, backups, standings, terms.promised.is_some(), anywhere) {
-        Some(at) => standings[at].why.newest_good = true,
-        None => standings.iter_mut().for_each(|s| s.why.nothing_good = true),
+fn guard(terms: &Terms<'_>, backups: &[Backup], weighed: &mut [Weighed]) {
+    let anywhere =
+        |backup: &Backup| backup.copies.iter().any(|c| c.state == CopyState::Present).then(|| backup.level());
+    match best(terms, backups, weighed, terms.promised.is_some(), anywhere) {
+        Some(at) => {
+            weighed[at].why.newest_good = true;
+            // Should the best evidence be about a partial backup, the newest complete one stays beside it.
+            if backups[weighed[at].index].completeness != Completeness::Complete {
+                let complete = |one: &&mut Weighed| {
+                    let backup = &backups[one.index];
+                    let restorable = !one.why.future && anywhere(backup).is_some();
+                    restorable && backup.completeness == Completeness::Complete
+                };
+                weighed.iter_mut().find(complete).into_iter().for_each(|one| one.why.newest_complete = true);
+            }
+        }
+        None => weighed.iter_mut().for_each(|one| one.why.nothing_good = true),
     }
     if terms.offsite.is_empty() {
         return;
@@ -164,9 +177,9 @@ fn guard(terms: &Terms<'_>, backups: &[Backup], standings: &mut [Standing]) {
         copies.map(backstop_model::Copy::level).max()
     };
     // The promise is about backups; an unproved copy outside is still better than none.
-    match best(terms, backups, standings, false, outside) {
-        Some(at) => standings[at].why.newest_offsite = true,
-        None => standings.iter_mut().for_each(|s| s.why.nothing_offsite = true),
+    match best(terms, backups, weighed, false, outside) {
+        Some(at) => weighed[at].why.newest_offsite = true,
+        None => weighed.iter_mut().for_each(|s| s.why.nothing_offsite = true),
     }
 }
 
@@ -175,15 +188,15 @@ fn guard(terms: &Terms<'_>, backups: &[Backup], standings: &mut [Standing]) {
 fn best(
     terms: &Terms<'_>,
     backups: &[Backup],
-    standings: &[Standing],
+    weighed: &[Weighed],
     strict: bool,
     level: impl Fn(&Backup) -> Option<Option<Level>>,
 ) -> Option<usize> {
     let enough = Some(terms.promised.unwrap_or(Level::L1));
     let mut best: Option<((bool, Option<Level>), usize)> = None;
-    for (at, standing) in standings.iter().enumerate() {
-        let backup = &backups[standing.index];
-        let Some(reached) = level(backup).filter(|_| !standing.why.future) else { continue };
+    for (at, one) in weighed.iter().enumerate() {
+        let backup = &backups[one.index];
+        let Some(reached) = level(backup).filter(|_| !one.why.future) else { continue };
         let worth = (backup.completeness == Completeness::Complete, reached.min(enough));
         if strict && worth.1 < enough {
             continue;
@@ -195,22 +208,22 @@ fn best(
     best.map(|(_, at)| at)
 }
 
-fn verdict(terms: &Terms<'_>, backup: &Backup, standing: &Standing, coming: &[Period]) -> Verdict {
+fn verdict(terms: &Terms<'_>, backup: &Backup, one: &Weighed, coming: &[Period]) -> Verdict {
     let rules = terms.calendar.rules();
     let mut reasons = Vec::new();
     let mut expires = None;
-    for ((rule, rank), coming) in rules.iter().zip(standing.ranks).zip(coming) {
+    for ((rule, rank), coming) in rules.iter().zip(one.ranks).zip(coming) {
         if let Some(rank) = rank {
             reasons.push(format!("{}: {} {rank} of the {} kept", rule.tier, word(rule), rule.keep));
             expires = expires.max(Some(forecast(terms, rule, rank, *coming)));
         }
     }
-    reasons.extend(guard_words(terms, backup, standing.why));
-    let keep = !standing.is_releasable();
+    reasons.extend(guard_words(terms, backup, one.why));
+    let keep = !one.is_releasable();
     if !keep {
         reasons.extend(release_words(rules, backup));
     }
-    let expires = expires.filter(|_| !standing.why.without_end());
+    let expires = expires.filter(|_| !one.why.without_end());
     Verdict { backup: backup.name.clone(), keep, reasons, expires }
 }
 
@@ -237,6 +250,7 @@ fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
                 |level| format!("no backup has reached {level} yet: nothing is released"),
             ),
         ),
+        (why.newest_complete, "the newest complete backup, while the newest good one is partial".to_owned()),
         (why.newest_offsite, "the newest good copy outside the home region".to_owned()),
         (why.nothing_offsite, "nothing is outside the home region yet: nothing is released".to_owned()),
     ];
@@ -268,12 +282,12 @@ const fn word(rule: &Rule) -> &'static str {
 }
 
 /// The first period that will still get its backup: the present one while it has none, else the next.
-fn coming(terms: &Terms<'_>, backups: &[Backup], standings: &[Standing], slot: usize) -> Period {
+fn coming(terms: &Terms<'_>, backups: &[Backup], weighed: &[Weighed], slot: usize) -> Period {
     let rule = &terms.calendar.rules()[slot];
     let present = terms.calendar.period(rule, terms.now);
-    // Rank 1 is the newest period with a backup; the standings come newest first.
-    let newest = standings.iter().find(|standing| standing.ranks[slot] == Some(1));
-    match newest.map(|standing| terms.calendar.period(rule, backups[standing.index].created)) {
+    // Rank 1 is the newest period with a backup; the weighed come newest first.
+    let newest = weighed.iter().find(|one| one.ranks[slot] == Some(1));
+    match newest.map(|one| terms.calendar.period(rule, backups[one.index].created)) {
         Some(period) if period >= present => terms.calendar.after(rule, period),
         Some(_) | None => present,
     }
@@ -398,6 +412,30 @@ mod tests {
         backups.iter_mut().for_each(|b| b.copies[0].proofs.clear());
         assert_eq!(kept(&judged(&backups, |_| ())).len(), 12);
         assert_eq!(kept(&judged(&backups, |case| case.promised = None)).len(), 7, "without a promise the best counts");
+    }
+
+    #[test]
+    fn while_the_newest_good_backup_is_partial_the_newest_complete_one_stays_too() {
+        let mut backups = dailies(16);
+        for b in &mut backups[..8] {
+            b.completeness = Completeness::Partial { troubles: 1 };
+        }
+        for b in &mut backups[8..] {
+            b.copies[0].proofs.clear();
+            b.tiers.clear();
+        }
+        let verdicts = judged(&backups, |_| ());
+        assert_eq!(of(&verdicts, "d8").reasons, ["the newest complete backup, while the newest good one is partial"]);
+        assert!(!of(&verdicts, "d9").keep);
+    }
+
+    #[test]
+    fn a_backup_without_any_copy_is_no_evidence() {
+        let mut backups = dailies(9);
+        backups.iter_mut().for_each(|b| b.copies[0].proofs.clear());
+        backups[0].copies[0].state = CopyState::Lost;
+        let verdicts = judged(&backups, |case| case.promised = None);
+        assert!(of(&verdicts, "d1").reasons.contains(&"the newest backup with the best evidence".to_owned()));
     }
 
     #[test]
