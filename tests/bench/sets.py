@@ -172,6 +172,7 @@ def make_img(gen1, home):
                 check=True, stdout=log, stderr=log,
             )
         subprocess.run(["bash", "-c", POSTGRES, "make-img", mount, gen1 / "dump.sql"], check=True)
+        os.sync()  # freed blocks can be trimmed once their removal is on disk
         subprocess.run(["fstrim", mount], check=False)
     finally:
         subprocess.run(["umount", mount], check=True)
