@@ -1,10 +1,11 @@
 //! Floor 1: traits to the outside, each with its contract; every edge that implements one runs its conformance
 //! suite. The seam to stored bytes is `object_store::ObjectStore` itself and so does not appear here.
 //!
-//! [`time`] — clock and randomness as arguments; [`source`] — reading a tree; [`target`] — writing one back;
+//! [`time`] — clock and randomness as arguments; [`files`] — directories and small files; [`source`] — reading a tree; [`target`] — writing one back;
 //! [`journal`] — where the executor writes before it acts; [`progress`] — how long work speaks and is stopped;
 //! [`probe`] — programs run against a restored tree.
 
+pub mod files;
 pub mod journal;
 pub mod probe;
 pub mod progress;
@@ -12,6 +13,7 @@ pub mod source;
 pub mod target;
 pub mod time;
 
+pub use files::{Files, Trees};
 pub use journal::Journal;
 pub use probe::{Probe, ProbeAnswer};
 pub use progress::{Progress, Silent, Tick};

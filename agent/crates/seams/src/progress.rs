@@ -17,6 +17,8 @@ pub struct Tick {
 
 /// Receives signs of life; tells whether to stop. Called from several threads, often: must be cheap.
 pub trait Progress: Send + Sync {
+    /// A new piece of work begins, in a few words for people. Ticks count from zero again.
+    fn stage(&self, _what: &str) {}
     /// Something moved on.
     fn tick(&self, tick: Tick);
     /// Whether the operator wants the work to stop at the next safe point. Work that returns for this reason leaves
