@@ -190,6 +190,7 @@ mod tests {
         let mut b = backup("a", t("2026-05-19T02:00:00Z"));
         b.copies.push(copy("vault:offsite", b.created));
         b.copies[0].proofs.push(proof(Level::L3, true, t("2026-05-19T03:00:00Z")));
+        b.copies[1].proofs.push(proof(Level::L1, true, t("2026-05-19T02:30:00Z")));
         let report = reported(vec![b, backup("b", t("2026-05-18T02:00:00Z"))]);
         let totals = report.overall;
         assert_eq!((totals.backups, totals.proved_backups, totals.copies, totals.proved_copies), (2, 1, 3, 1));
@@ -204,12 +205,14 @@ mod tests {
             proof(Level::L3, true, t("2026-05-13T23:59:59Z")),
             proof(Level::L3, false, t("2026-05-15T00:00:00Z")),
             proof(Level::L3, true, t("2026-05-16T00:00:00Z")),
+            proof(Level::L3, false, t("2026-05-17T00:00:00Z")),
+            proof(Level::L1, true, t("2026-05-18T00:00:00Z")),
             proof(Level::L1, false, t("2026-05-19T00:00:00Z")),
         ];
         let report = reported(vec![b.clone()]);
-        assert_eq!((report.overall.checks.passed, report.overall.checks.total), (1, 3));
+        assert_eq!((report.overall.checks.passed, report.overall.checks.total), (2, 5));
         let failures: Vec<(Level, bool)> = report.failures.iter().map(|f| (f.level, f.settled)).collect();
-        assert_eq!(failures, [(Level::L1, false), (Level::L3, true)]);
+        assert_eq!(failures, [(Level::L1, false), (Level::L3, false), (Level::L3, true)]);
         assert!(report.failures[0].action.starts_with("no intact copy is left"));
         let mut other = copy("vault:offsite", b.created);
         other.proofs.push(proof(Level::L1, true, t("2026-05-19T00:00:00Z")));
