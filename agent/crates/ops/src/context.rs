@@ -34,6 +34,10 @@ pub struct Outside {
     pub resolve: Box<Resolve>,
     /// Who asks, as `user@host`.
     pub by: String,
+    /// This process, so that its leases can be told from those of others and of the dead.
+    pub owner: String,
+    /// Whether the owner of a lease may still be alive; false only when that is certain.
+    pub may_live: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// This machine.
     pub host: String,
     /// Where the configuration was read from.

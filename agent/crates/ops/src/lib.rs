@@ -7,10 +7,49 @@
 //!
 //! Doors call these functions with a [`Context`] and a request and show what comes back; they decide nothing.
 
-pub mod context;
-pub mod firewall;
-pub mod report;
-pub mod request;
+// agenda_run follows agenda
 
+mod actor;
+pub mod agenda;
+pub mod audit;
+pub mod backup;
+mod carry;
+pub mod cat;
+pub mod catalog_rebuild;
+mod conclude;
+pub mod config_check;
+pub mod config_show;
+pub mod configure;
+pub mod context;
+pub mod diff;
+pub mod doctor;
+pub mod drtest;
+pub mod find;
+pub mod firewall;
+pub mod hold;
+pub mod keeping;
+mod ledger;
+pub mod list;
+mod many;
+mod peek;
+pub mod prune;
+pub mod release;
+pub mod replicate;
+pub mod replication;
+pub mod report;
+pub mod reports;
+pub mod request;
+pub mod restore;
+pub mod row;
+pub mod runs;
+pub mod search;
+mod select;
+pub mod settle;
+pub mod show;
+pub mod status;
+pub mod vaults;
+pub mod verify;
+
+pub use backstop_seams::{Progress, Tick};
 pub use context::{Context, Outside};
 pub use report::{RunReport, StepReport, StepState};

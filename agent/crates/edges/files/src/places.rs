@@ -19,6 +19,14 @@ use rustix::process::geteuid;
 
 use crate::directory::identity;
 
+pub use crate::source::cause;
+
+/// Whether this process may give files to other owners.
+#[must_use]
+pub fn is_privileged() -> bool {
+    geteuid().is_root()
+}
+
 /// Room on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {

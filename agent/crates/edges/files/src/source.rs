@@ -106,7 +106,8 @@ impl Source for TreeSource {
 }
 
 /// The cause without the number that `io::Error` appends.
-pub(crate) fn cause(error: &io::Error) -> String {
+#[must_use]
+pub fn cause(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),

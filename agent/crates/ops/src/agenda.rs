@@ -1,0 +1,189 @@
+//! `agenda`: what is due, with its reason, and what comes next.
+//!
+//! The planner decides; here the facts are read. Ten thousand workloads at rest must not cost the reading of a quarter
+//! of a million backups: `glance` tells from a workload's standing that nothing can be due, and the backups are read
+//! only of those of which it cannot tell.
+
+mod glance;
+
+use std::collections::BTreeMap;
+
+use backstop_catalog::RunFilter;
+use backstop_model::run::StepOutput;
+use backstop_model::{
+    Action, Backup, BackupName, EventBody, Fault, Outcome, Place, Run, RunId, Span, Standing, StepId, Timestamp, Verb,
+    WorkloadName,
+};
+use backstop_planner::agenda::{Agenda, Due, Facts, Past};
+use serde::Serialize;
+
+use crate::Context;
+use crate::carry;
+
+/// How far back failures matter: nothing is left alone for longer after one.
+const FAILURES: Span = Span::from_days(2);
+
+/// The agenda as it is shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    /// When this was read.
+    pub now: Timestamp,
+    /// Due now, most urgent first.
+    pub due: Vec<Line>,
+    /// Not due yet, soonest first.
+    pub next: Vec<Line>,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What is to be done.
+    pub verb: Verb,
+    /// To which workload.
+    pub workload: Option<WorkloadName>,
+    /// Which backups.
+    pub backups: Vec<BackupName>,
+    /// At which place.
+    pub place: Option<Place>,
+    /// Which run is to be resumed.
+    pub run: Option<RunId>,
+    /// Since when it is due, or when it will be.
+    pub when: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<Due> for Line {
+    fn from(due: Due) -> Self {
+        let Due { urgency: _, what, workload, backups, place, run, when, reason } = due;
+        Self { verb: what, workload, backups, place, run, when, reason }
+    }
+}
+
+/// Reads the agenda for people.
+///
+/// # Errors
+/// As [`look`].
+pub fn show(ctx: &Context) -> Result<Shown, Fault> {
+    let now = ctx.outside.clock.now();
+    let agenda = look(ctx)?;
+    let lines = |due: Vec<Due>| due.into_iter().map(Line::from).collect();
+    Ok(Shown { now, due: lines(agenda.due), next: lines(agenda.next) })
+}
+
+/// Reads the agenda.
+///
+/// # Errors
+/// A catalog that cannot be read, a time zone that is unknown.
+pub fn look(ctx: &Context) -> Result<Agenda, Fault> {
+    let now = ctx.outside.clock.now();
+    let doubtful = ctx.catalog.implausible(now)?.is_some();
+    let standings: BTreeMap<WorkloadName, Standing> =
+        ctx.catalog.standings()?.into_iter().map(|standing| (standing.workload.clone(), standing)).collect();
+    let mut glance = glance::Glance::new(now);
+    let mut quiet: Vec<Due> = Vec::new();
+    // Only those looked at closely stay in the configuration that the planner sees.
+    let mut config = ctx.config.clone();
+    let mut close = Vec::new();
+    for (name, workload) in ctx.config.workloads.iter().filter(|(_, workload)| workload.enabled) {
+        let standing = standings.get(name).filter(|_| !doubtful);
+        match standing.map(|standing| glance.next(workload, standing)).transpose()?.flatten() {
+            Some(lines) => {
+                quiet.extend(lines);
+                config.workloads.remove(name);
+            }
+            None => close.push(name),
+        }
+    }
+    let scheduled = |name: &WorkloadName| ctx.config.workloads.get(name).is_some_and(|workload| workload.enabled);
+    let trash = standings.values().filter(|standing| standing.trashed > 0 && !scheduled(&standing.workload));
+    close.extend(trash.map(|standing| &standing.workload));
+    let mut backups: BTreeMap<WorkloadName, Vec<Backup>> = BTreeMap::new();
+    if close.len() > standings.len() / 4 {
+        // Reading all at once is cheaper than asking for most of them one by one.
+        let wanted: std::collections::BTreeSet<&WorkloadName> = close.iter().copied().collect();
+        backups = ctx.catalog.all_backups()?;
+        backups.retain(|name, _| wanted.contains(name));
+    } else {
+        for name in &close {
+            backups.insert((*name).clone(), ctx.backups_of(name)?);
+        }
+    }
+    let past = past(ctx, &close, &standings, now)?;
+    let (open_runs, marked_packs) = (interrupted(ctx)?, marked(ctx)?);
+    let facts = Facts { now, backups: &backups, past: &past, open_runs: &open_runs, marked_packs: &marked_packs };
+    let mut agenda = backstop_planner::agenda::agenda(&config, &facts)?;
+    agenda.next.extend(quiet);
+    agenda
+        .next
+        .sort_by(|a, b| (a.when, a.urgency, &a.workload, &a.place).cmp(&(b.when, b.urgency, &b.workload, &b.place)));
+    Ok(agenda)
+}
+
+/// Rehearsals that passed, and verbs whose last attempt failed a short while ago.
+fn past(
+    ctx: &Context,
+    close: &[&WorkloadName],
+    standings: &BTreeMap<WorkloadName, Standing>,
+    now: Timestamp,
+) -> Result<BTreeMap<WorkloadName, Past>, Fault> {
+    let mut past: BTreeMap<WorkloadName, Past> = BTreeMap::new();
+    for name in close {
+        let dr_test_passed = standings.get(*name).and_then(|standing| standing.last_dr_test);
+        past.insert((*name).clone(), Past { dr_test_passed, ..Past::default() });
+    }
+    for outcome in [Outcome::Undone, Outcome::Failed, Outcome::Stuck] {
+        let failed = RunFilter { since: Some(FAILURES.before(now)), outcome: Some(outcome), ..RunFilter::default() };
+        for run in ctx.catalog.runs(&failed)? {
+            let (Some(workload), Some(at)) = (run.workload, run.finished) else { continue };
+            let Some(past) = past.get_mut(&workload) else { continue };
+            let last =
+                RunFilter { workload: Some(workload), verb: Some(run.verb), limit: Some(1), ..RunFilter::default() };
+            if ctx.catalog.runs(&last)?.first().is_some_and(|last| last.id == run.id) {
+                past.failed.insert(run.verb, at);
+            }
+        }
+    }
+    Ok(past)
+}
+
+/// Runs that were begun, did not end, and whose owner is gone.
+pub(crate) fn interrupted(ctx: &Context) -> Result<Vec<Run>, Fault> {
+    let open = ctx.catalog.runs(&RunFilter { open: true, ..RunFilter::default() })?;
+    let mut found = Vec::new();
+    for run in open {
+        let mut alive = false;
+        for key in carry::keys_of(&run) {
+            alive |= carry::is_held(ctx, &key)?;
+        }
+        if !alive {
+            found.push(run);
+        }
+    }
+    Ok(found)
+}
+
+/// Vaults in which the last prune left packs marked, and since when.
+fn marked(ctx: &Context) -> Result<BTreeMap<Place, Timestamp>, Fault> {
+    /// Prunes looked at: enough to meet every vault's last one.
+    const PRUNES: u32 = 32;
+    let filter = RunFilter { verb: Some(Verb::Prune), limit: Some(PRUNES), ..RunFilter::default() };
+    let mut seen: BTreeMap<Place, Option<Timestamp>> = BTreeMap::new();
+    for run in ctx.catalog.runs(&filter)? {
+        let place_of = |step: StepId| {
+            run.plan.steps.iter().find(|known| known.id == step).and_then(|step| match &step.action {
+                Action::PrunePacks { place } => Some(place.clone()),
+                _ => None,
+            })
+        };
+        for event in ctx.catalog.events(&run.id)? {
+            let EventBody::StepDone { step, output: StepOutput::Freed { marked, .. }, .. } = event.body else {
+                continue;
+            };
+            if let Some(place) = place_of(step) {
+                seen.entry(place).or_insert((marked > 0).then_some(event.at));
+            }
+        }
+    }
+    Ok(seen.into_iter().filter_map(|(place, at)| Some((place, at?))).collect())
+}

@@ -1,0 +1,43 @@
+//! `backup trigger`: look, plan, run, conclude.
+
+use backstop_model::{Fault, VaultName};
+use backstop_planner as planner;
+use backstop_seams::Progress;
+
+use crate::carry::carry_out;
+use crate::context::Context;
+use crate::report::RunReport;
+use crate::request::Trigger;
+use crate::settle;
+
+/// Makes a backup of a workload now.
+///
+/// # Errors
+/// Unknown workload, a vault that does not open, a lease held by another process.
+pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Result<RunReport, Fault> {
+    let workload = ctx.workload(&request.workload)?;
+    if !request.dry_run {
+        settle::before(ctx, &workload.name, progress)?;
+    }
+    let now = ctx.now()?;
+    let backups = ctx.backups_of(&workload.name)?;
+    let prefix = workload.name.as_str();
+    let taken = ctx.catalog.taken_names(prefix)?;
+    let home: Option<&VaultName> = workload.schedule.home.vault();
+    if let Some(home) = home {
+        // A vault that cannot be opened is told before anything is journalled.
+        ctx.vault(home)?;
+    }
+    let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode };
+    let plan = planner::backup::plan(workload, &backups, &asked, &|name| taken.contains(name), now)?;
+    let mut report = carry_out(ctx, plan, request.dry_run, None, progress)?;
+    let missing: Vec<String> = workload.schedule.copies.iter().map(ToString::to_string).collect();
+    if !missing.is_empty() && report.run.is_some() {
+        report.next.push(format!(
+            "copy it to {}: `backstop backup replicate-all {}`",
+            missing.join(", "),
+            workload.name
+        ));
+    }
+    Ok(report)
+}

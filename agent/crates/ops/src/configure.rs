@@ -1,0 +1,120 @@
+//! `backup configure` and `backup disable`: the file of one workload, written only when the whole configuration with
+//! it is valid.
+
+use std::path::PathBuf;
+
+use backstop_config::{Overrides, SourceFile, WorkloadSettings, compose};
+use backstop_model::config::Config;
+use backstop_model::{Fault, Place, Region, WorkloadName};
+use serde::Serialize;
+
+use crate::Context;
+use crate::config_show::{self, Shown};
+
+pub use backstop_config::{Change, Effect, Keep, WorkloadSettings as Settings};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which workload.
+    pub workload: WorkloadName,
+    /// What to change.
+    pub settings: WorkloadSettings,
+    /// Only show what would change.
+    pub dry_run: bool,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct Configured {
+    /// The workload as it is configured now.
+    pub workload: Shown,
+    /// The file.
+    pub file: PathBuf,
+    /// Whether the workload is new.
+    pub created: bool,
+    /// Whether the file was written: not in a dry run, nor when nothing changes.
+    pub written: bool,
+    /// What is different.
+    pub changes: Vec<Change>,
+    /// The file's new text.
+    pub text: String,
+}
+
+/// Changes one workload.
+///
+/// # Errors
+/// Every problem that the configuration would have; nothing is written then.
+pub fn configure(ctx: &Context, request: &Request) -> Result<Configured, Fault> {
+    write(ctx, request, "backup configure")
+}
+
+/// Stops scheduling a workload. Its backups stay, and are still verified and restored on request.
+///
+/// # Errors
+/// An unknown workload, or as [`configure`].
+pub fn disable(ctx: &Context, workload: &WorkloadName, dry_run: bool) -> Result<Configured, Fault> {
+    ctx.workload(workload)?;
+    let settings = WorkloadSettings { enabled: Some(false), ..WorkloadSettings::default() };
+    write(ctx, &Request { workload: workload.clone(), settings, dry_run }, "backup disable")
+}
+
+/// The vault that stands in a region, for those who think in regions: the first by name that is not home.
+///
+/// # Errors
+/// `NotFound` with the regions there are; a usage fault when only home stands there.
+pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<Place, Fault> {
+    let known: std::collections::BTreeSet<&str> = config.vaults.values().map(|vault| vault.region.as_str()).collect();
+    let unknown = || {
+        let hint = match known.len() {
+            0 => "there is no vault yet; `[vault.NAME]` in the configuration makes one".to_owned(),
+            _ => format!("vaults stand in: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+        };
+        Fault::not_found(format!("no vault stands in region `{}`", region.escape_debug()), hint)
+    };
+    let wanted: Region = region.parse().map_err(|_| unknown())?;
+    let mut there = config.vaults.values().filter(|vault| vault.region == wanted).map(|vault| &vault.name).peekable();
+    if there.peek().is_none() {
+        return Err(unknown());
+    }
+    let home_region = home.and_then(|home| crate::row::region_of(config, home));
+    if home_region.as_ref() == Some(&wanted) {
+        let message = format!("region `{wanted}` is where backups are made: a copy there would be lost with them");
+        return Err(Fault::usage(message, "choose another region"));
+    }
+    there.next().map(|name| Place::Vault(name.clone())).ok_or_else(unknown)
+}
+
+fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fault> {
+    let files = &ctx.outside.files;
+    let mut sources: Vec<SourceFile> = files
+        .read_config(&ctx.outside.config_dir)?
+        .into_iter()
+        .map(|(path, bytes)| SourceFile { path, bytes })
+        .collect();
+    let known = ctx.config.workloads.get(&request.workload);
+    let fresh = ctx.outside.config_dir.join(compose::file_name(&request.workload));
+    let path = known.map_or(fresh, |workload| workload.origin.clone());
+    let at = sources.iter().position(|file| file.path == path);
+    let text = backstop_config::compose(&request.workload, at.map(|at| &sources[at]), &request.settings)
+        .map_err(|invalid| Fault::from(&invalid))?;
+    let new = SourceFile { path: path.clone(), bytes: text.clone().into_bytes() };
+    let same = at.is_some_and(|at| sources[at].bytes == new.bytes);
+    match at {
+        Some(at) => sources[at] = new,
+        None => sources.push(new),
+    }
+    let overrides = Overrides { state_dir: Some(ctx.config.state_dir.clone()) };
+    let config = backstop_config::load(&sources, &overrides).map_err(|invalid| Fault::from(&invalid))?;
+    let changes = backstop_config::diff(&ctx.config, &config);
+    let workload = config.workloads.get(&request.workload).expect("the composed file defines it");
+    let shown = config_show::shown(ctx, &config, workload)?;
+    let written = !request.dry_run && !same;
+    if written {
+        let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+        let details = serde_json::json!({ "file": path, "changes": words });
+        ctx.audit(verb, request.workload.as_str(), "", details)?;
+        files.write(&path, text.as_bytes(), 0o644)?;
+    }
+    Ok(Configured { workload: shown, file: path, created: known.is_none(), written, changes, text })
+}

@@ -1,0 +1,93 @@
+//! What was begun and did not end: resumed or undone, by a person or before the next verb on the same workload.
+
+use backstop_model::{Action, Advice, ExitCode, Fault, Outcome, Run, StepId, Verb, WorkloadName};
+use backstop_seams::Progress;
+
+use crate::actor::find_snapshot;
+use crate::carry::{Drive, Held, drive, keys_of};
+use crate::context::Context;
+use crate::report::RunReport;
+use crate::request::Settle;
+
+/// Goes on with an open or stuck run.
+///
+/// # Errors
+/// Unknown run, one that has ended, one that another process is driving.
+pub fn resume(ctx: &Context, request: &Settle, progress: &dyn Progress) -> Result<RunReport, Fault> {
+    let run = open_run(ctx, &request.run)?;
+    let skip = request.skip.iter().map(|step| (StepId(*step), request.reason.clone())).collect();
+    let held = Held::take(ctx, &keys_of(&run))?;
+    drive(ctx, &run, &held, &Drive::Resume(skip), progress)
+}
+
+/// Undoes an open or stuck run and cleans up.
+///
+/// # Errors
+/// As [`resume`].
+pub fn cancel(ctx: &Context, request: &Settle, progress: &dyn Progress) -> Result<RunReport, Fault> {
+    let run = open_run(ctx, &request.run)?;
+    let held = Held::take(ctx, &keys_of(&run))?;
+    let why = if request.reason.is_empty() { "asked for" } else { &request.reason };
+    drive(ctx, &run, &held, &Drive::Cancel(why.to_owned()), progress)
+}
+
+fn open_run(ctx: &Context, shortened: &str) -> Result<Run, Fault> {
+    let id = ctx.catalog.find_run(shortened)?;
+    let run = ctx.catalog.run(&id)?.ok_or_else(|| Fault::not_found(format!("there is no run `{id}`"), ""))?;
+    match run.outcome {
+        None | Some(Outcome::Stuck) => Ok(run),
+        Some(outcome) => {
+            Err(Fault::usage(format!("run `{id}` has ended: {outcome}"), "there is nothing left to settle"))
+        }
+    }
+}
+
+/// Settles what an interrupted process left open on a workload. Called before every verb that changes something there.
+///
+/// A restore in place, a release and a recovery are finished: their next step is as safe as their undo, and finishing
+/// is what was asked for. Everything else is undone and cleaned up — except a backup whose snapshot is complete in its
+/// vault already, which only lacks its record.
+pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Progress) -> Result<(), Fault> {
+    let filter = backstop_catalog::RunFilter { workload: Some(workload.clone()), open: true, ..Default::default() };
+    for run in ctx.catalog.runs(&filter)?.into_iter().rev() {
+        settle(ctx, &run, progress)?;
+    }
+    let stuck = backstop_catalog::RunFilter {
+        workload: Some(workload.clone()),
+        outcome: Some(Outcome::Stuck),
+        limit: Some(1),
+        ..Default::default()
+    };
+    if let Some(run) = ctx.catalog.runs(&stuck)?.first() {
+        return Err(Fault::new(
+            ExitCode::Stuck,
+            Advice::CallAPerson,
+            format!("run `{}` ({}) of `{workload}` is stuck", run.id, run.verb),
+            format!("`backstop run show {0}`, then `run resume {0}` or `run cancel {0}`", run.id),
+        ));
+    }
+    Ok(())
+}
+
+/// Settles one open run by the rule of [`before`].
+pub(crate) fn settle(ctx: &Context, run: &Run, progress: &dyn Progress) -> Result<RunReport, Fault> {
+    let held = Held::take(ctx, &keys_of(run))?;
+    let forward = match run.verb {
+        Verb::Restore | Verb::RestoreUndo | Verb::Release | Verb::Undelete => true,
+        Verb::Backup => has_snapshot(ctx, run)?,
+        Verb::Replicate | Verb::Verify | Verb::DrTest | Verb::Prune => false,
+    };
+    let how = if forward { Drive::Resume(Vec::new()) } else { Drive::Cancel("its process ended before it did".into()) };
+    drive(ctx, run, &held, &how, progress)
+}
+
+fn has_snapshot(ctx: &Context, run: &Run) -> Result<bool, Fault> {
+    for step in &run.plan.steps {
+        if let Action::TakeBackup { backup, place, .. } = &step.action
+            && find_snapshot(&*ctx.vault_at(place)?, backup)?.is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

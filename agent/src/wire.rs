@@ -1,0 +1,244 @@
+//! The composition root: the only file that names concrete edges. Reads the environment and the configuration once
+//! and puts the outside together.
+
+#![allow(clippy::disallowed_methods, reason = "wire is where the environment is read")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use backstop_catalog::Catalog;
+use backstop_config::{Overrides, SourceFile};
+use backstop_files::{TargetOptions, TreeSource, TreeTarget, places};
+use backstop_local::{LocalError, Shift, SystemClock, SystemEntropy, SystemProbe, secrets, state, store, who};
+use backstop_model::config::{Config, FilesSpec, SecretRef};
+use backstop_model::plan::Overwrite;
+use backstop_model::{Advice, Bytes, ExitCode, Fault, Span, Timestamp};
+use backstop_ops::{Context, Outside};
+use backstop_seams::{Clock, Files, Source, SourceFault, Target, Trees};
+use backstop_vault::{Secret, Store};
+
+/// Where configuration and state are, as far as somebody said so.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `--config-dir` or `BACKSTOP_CONFIG_DIR`.
+    pub config_dir: Option<PathBuf>,
+    /// `--state-dir` or `BACKSTOP_STATE_DIR`; otherwise what the configuration says.
+    pub state_dir: Option<PathBuf>,
+}
+
+impl Places {
+    /// The configuration directory: what was said, else `/etc/backstop` for root and the XDG place for others.
+    #[must_use]
+    pub fn config_dir(&self) -> PathBuf {
+        if let Some(dir) = &self.config_dir {
+            return absolute(dir);
+        }
+        if is_root() {
+            return PathBuf::from("/etc/backstop");
+        }
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+        let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+        base.unwrap_or_else(|| PathBuf::from("/etc")).join("backstop")
+    }
+
+    fn state_dir(&self) -> Option<PathBuf> {
+        self.state_dir.as_deref().map(absolute)
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_root() -> bool {
+    places::is_privileged()
+}
+
+fn local(error: &LocalError) -> Fault {
+    Fault::from(error)
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// A directory that cannot be read; every mistake in it, with file, line and column.
+pub fn configuration(places: &Places) -> Result<Config, Fault> {
+    let files: Vec<SourceFile> = state::read_config(&places.config_dir())
+        .map_err(|error| local(&error))?
+        .into_iter()
+        .map(|(path, bytes)| SourceFile { path, bytes })
+        .collect();
+    backstop_config::load(&files, &Overrides { state_dir: places.state_dir() }).map_err(|invalid| Fault::from(&invalid))
+}
+
+/// Everything a verb stands on.
+///
+/// # Errors
+/// As [`configuration`]; a state directory that cannot be used; a damaged catalog.
+pub fn context(places: &Places) -> Result<Context, Fault> {
+    store::restrict_umask();
+    let config = configuration(places)?;
+    let outside = outside(places.config_dir())?;
+    let catalog = state::prepare(&config.state_dir).map_err(|error| local(&error))?;
+    let catalog = Catalog::open(&catalog, outside.clock.now())?;
+    Ok(Context::new(outside, config, catalog))
+}
+
+fn outside(config_dir: PathBuf) -> Result<Outside, Fault> {
+    let threads = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(1, 16));
+    Ok(Outside {
+        clock: Arc::new(clock()?),
+        entropy: Arc::new(SystemEntropy::new()),
+        files: Box::new(Disk),
+        trees: Box::new(Disk),
+        probe: Box::new(SystemProbe),
+        open_store: Box::new(open_store),
+        resolve: Box::new(resolve),
+        by: who::user_at_host(),
+        owner: who::process(),
+        may_live: Box::new(who::may_live),
+        host: who::host(),
+        config_dir,
+        privileged: is_root(),
+        threads,
+    })
+}
+
+/// The system's clock, or — for rehearsing calendars — one set by `BACKSTOP_CLOCK` (RFC 3339) that goes on from there.
+fn clock() -> Result<SystemClock, Fault> {
+    let Some(raw) = std::env::var_os("BACKSTOP_CLOCK") else { return Ok(SystemClock::new()) };
+    let raw = raw.to_string_lossy().into_owned();
+    let wanted: Timestamp = raw.parse().map_err(|_| {
+        Fault::usage(format!("`BACKSTOP_CLOCK={raw}` is no instant"), "write RFC 3339, as in 2026-05-01T02:00:00Z")
+    })?;
+    let now = SystemClock::new().now();
+    let shift = if wanted >= now { Shift::Later(Span::between(now, wanted)) } else { Shift::Earlier(Span::between(wanted, now)) };
+    Ok(SystemClock::shifted(shift))
+}
+
+fn open_store(url: &str, create: bool) -> Result<Store, Fault> {
+    let access = if create { store::Access::Create } else { store::Access::Read };
+    let inner = store::open(url, access).map_err(|error| match &error {
+        LocalError::Missing { path } => Fault::not_found(
+            format!("there is no vault at `{}`", path.display()),
+            "mount what should be there, or create it with `backstop vault init NAME`",
+        ),
+        other => local(other),
+    })?;
+    // The local store works on the calling thread; stores over a network will get a runtime here.
+    let shown = store::path_of(url).map_or_else(|| url.to_owned(), |path| path.display().to_string());
+    Ok(Store::new(inner, None, shown))
+}
+
+fn resolve(reference: &SecretRef) -> Result<Secret, Fault> {
+    let secret = secrets::resolve(reference).map_err(|error| local(&error))?;
+    Ok(Secret::new(secret.expose().to_vec()))
+}
+
+/// The local disk, as the seams see it.
+struct Disk;
+
+fn io(action: &str, path: &Path, error: &std::io::Error) -> Fault {
+    use std::io::ErrorKind;
+    let (advice, code, hint) = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            (Advice::CallAPerson, ExitCode::Failed, "the disk is full; make room and run the same command again")
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            (Advice::FixConfiguration, ExitCode::Failed, "check permissions and mounts")
+        }
+        ErrorKind::CrossesDevices => (
+            Advice::FixConfiguration,
+            ExitCode::Failed,
+            "a mount point cannot be exchanged in place; restore with `--to` and copy",
+        ),
+        _ => (Advice::CallAPerson, ExitCode::Failed, ""),
+    };
+    Fault::new(code, advice, format!("cannot {action} `{}`: {}", path.display(), places::cause(error)), hint)
+}
+
+impl Files for Disk {
+    fn exists(&self, path: &Path) -> Result<bool, Fault> {
+        places::exists(path).map_err(|error| io("look at", path, &error))
+    }
+
+    fn identity(&self, path: &Path) -> Result<Option<(u64, u64)>, Fault> {
+        use std::os::unix::fs::MetadataExt;
+        match std::fs::symlink_metadata(path) {
+            Ok(meta) => Ok(Some((meta.dev(), meta.ino()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io("look at", path, &error)),
+        }
+    }
+
+    fn own_directory(&self, dir: &Path) -> Result<(), Fault> {
+        if let Some(parent) = dir.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| io("create", parent, &error))?;
+        }
+        places::create_owned_dir(dir).map_err(|error| io("create", dir, &error))
+    }
+
+    fn remove_tree(&self, dir: &Path) -> Result<(), Fault> {
+        places::remove_tree(dir).map_err(|error| io("remove", dir, &error))
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> Result<(), Fault> {
+        // What is about to become the live tree must be on disk before its name is.
+        places::sync_tree(a).map_err(|error| io("write out", a, &error))?;
+        places::exchange(a, b).map_err(|error| io("exchange", b, &error))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), Fault> {
+        places::rename_durable(from, to).map_err(|error| io("move", from, &error))
+    }
+
+    fn room(&self, path: &Path) -> Result<Bytes, Fault> {
+        let standing = path.ancestors().find(|above| places::exists(above).unwrap_or(false)).unwrap_or(path);
+        places::room(standing).map(|room| room.free).map_err(|error| io("look at", standing, &error))
+    }
+
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io("read", path, &error)),
+        }
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+            std::fs::create_dir_all(parent).map_err(|error| io("create", parent, &error))?;
+        }
+        state::write_atomic(path, bytes, mode).map_err(|error| local(&error))
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), Fault> {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path, &error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_config(&self, dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Fault> {
+        state::read_config(dir).map_err(|error| local(&error))
+    }
+}
+
+fn source_fault(fault: &SourceFault) -> Fault {
+    Fault::new(ExitCode::Failed, Advice::FixConfiguration, fault.to_string(), "check the workload's `paths`")
+}
+
+impl Trees for Disk {
+    fn source(&self, spec: &FilesSpec) -> Result<Box<dyn Source>, Fault> {
+        Ok(Box::new(TreeSource::new(spec).map_err(|fault| source_fault(&fault))?))
+    }
+
+    fn restored(&self, dir: &Path, prefix: &[u8]) -> Result<Box<dyn Source>, Fault> {
+        Ok(Box::new(TreeSource::at(dir, prefix).map_err(|fault| source_fault(&fault))?))
+    }
+
+    fn target(&self, dir: &Path, strip: &[u8], overwrite: Overwrite) -> Result<Box<dyn Target>, Fault> {
+        let options = TargetOptions { strip: strip.to_vec(), overwrite };
+        Ok(Box::new(TreeTarget::new(dir, options).map_err(|error| io("open", dir, &error))?))
+    }
+}
