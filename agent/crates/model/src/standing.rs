@@ -61,6 +61,9 @@ pub struct TierStanding {
     pub oldest: Timestamp,
     /// The newest of them.
     pub newest: Timestamp,
+    /// The oldest of those that hold no tier after this one. Retention keeps it at least as long as this tier does,
+    /// so as long as it lies in the periods kept, so do all of them.
+    pub oldest_as_last: Option<Timestamp>,
 }
 
 /// The copies at one place.
@@ -163,7 +166,8 @@ impl Standing {
             self.newest_full = self.newest_full.max(Some(backup.created));
         }
         for tier in &backup.tiers {
-            self.add_tier(tier, backup.created);
+            let as_last = (Some(tier) == backup.tiers.last()).then_some(backup.created);
+            self.add_tier(tier, backup.created, as_last);
         }
         for copy in &backup.copies {
             match copy.state {
@@ -174,16 +178,17 @@ impl Standing {
         }
     }
 
-    fn add_tier(&mut self, tier: &Tier, created: Timestamp) {
+    fn add_tier(&mut self, tier: &Tier, created: Timestamp, as_last: Option<Timestamp>) {
         match self.tiers.iter_mut().find(|standing| &standing.tier == tier) {
             Some(standing) => {
                 standing.present += 1;
                 standing.oldest = standing.oldest.min(created);
                 standing.newest = standing.newest.max(created);
+                standing.oldest_as_last = as_last.map_or(standing.oldest_as_last, |at| earliest(standing.oldest_as_last, at));
             }
             None => {
-                let (oldest, newest) = (created, created);
-                self.tiers.push(TierStanding { tier: tier.clone(), present: 1, oldest, newest });
+                let (oldest, newest, tier) = (created, created, tier.clone());
+                self.tiers.push(TierStanding { tier, present: 1, oldest, newest, oldest_as_last: as_last });
             }
         }
     }
@@ -298,6 +303,8 @@ mod tests {
         assert_eq!(off.at(Level::L1), None, "a later failure takes the level away");
         assert_eq!(standing.newest_proved(Level::L3), Some(at(100)));
         assert_eq!(standing.tier(&Tier::Daily).map(|t| (t.present, t.oldest, t.newest)), Some((2, at(100), at(200))));
+        let as_last = |tier| standing.tier(&tier).and_then(|t| t.oldest_as_last);
+        assert_eq!((as_last(Tier::Daily), as_last(Tier::Weekly)), (Some(at(200)), Some(at(100))));
         assert_eq!((standing.newest, standing.size, standing.stored), (Some(at(200)), Bytes(200), Bytes(30)));
     }
 
