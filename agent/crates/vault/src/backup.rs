@@ -5,20 +5,22 @@
 //! what they return is put back in listing order and written to the manifest. So the manifest is canonical whatever
 //! the threads do, memory is bounded by the entries in flight, and an unchanged run is a walk.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
-use backstop_model::tree::{NodeKind, Trouble, compare};
+use backstop_model::tree::{NodeKind, Trouble, TroubleKind, compare, show_path};
 use backstop_model::{Completeness, SnapshotId, Span, Timestamp};
 use backstop_seams::{Found, Progress, Source, Tick};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::error::{Result, VaultError};
+use crate::id::{ChunkId, ObjectId};
+use crate::index::Standing;
 use crate::intake::{Intake, Joiner, RawBlock, Stream};
-use crate::manifest::{Builder, Stored, direct_chunks};
-use crate::open::Vault;
+use crate::manifest::{Builder, Contents, Extent, PATH_MAX, Stored, direct_chunks};
+use crate::open::{Loaded, Vault};
 use crate::press::Press;
-use crate::read::Entries;
+use crate::read::{ChunkReader, Entries};
 use crate::reading::{Read, Reader, SMALL, Wanted};
 use crate::seal::{Kind, seal_object};
 use crate::snapshot::{Description, Snapshot};
@@ -88,15 +90,16 @@ impl Vault {
             Some(id) => Some(self.snapshot(id)?),
             None => None,
         };
-        let (walked, stored) = Intake::run(self, |intake| {
+        let (walked, wrote) = Intake::run(self, |intake| {
             let found = source.list()?;
             let before = before.as_ref().map(|snapshot| (self.entries(snapshot), snapshot.about.captured));
             walk(self, intake, found, before, progress)
         })?;
         let half = request.grace.as_std() / 2;
         if self.parts.clock.monotonic().saturating_sub(footing.at) > half {
-            self.check_footing(&footing)?;
+            self.check_footing(&footing, &wrote.packs)?;
         }
+        let stored = wrote.bytes;
         let trouble_count = walked.trouble_count;
         let mut snapshot = Snapshot {
             id: SnapshotId([0; 32]),
@@ -129,16 +132,20 @@ impl Vault {
         let sealed = seal_object(&self.ring(), Kind::Snapshot, self.salt(), &snapshot.encode());
         snapshot.id = SnapshotId(*blake3::hash(&sealed).as_bytes());
         let length = sealed.len() as u64;
-        self.store().put_new(&format!("snapshots/{}", snapshot.id), sealed)?;
+        self.store().put_exact(&format!("snapshots/{}", snapshot.id), sealed)?;
         Ok(length)
     }
 
-    /// A run that took long may rely on packs that a prune has marked since. They are not removed before the grace
-    /// period ends, so a look now tells in time.
-    pub(crate) fn check_footing(&self, footing: &crate::open::Loaded) -> Result<()> {
-        let marked = self.marked_packs()?;
-        let relied = |id| footing.index.packs.iter().any(|pack| pack.id == id && !pack.marked);
-        if marked.iter().any(|mark| relied(mark.id)) {
+    /// A run that took long may rely on packs that a prune has marked or even removed since: those it found at its start,
+    /// and its own, which no snapshot needed yet. Marked ones are not removed before the grace period ends, so a look
+    /// now tells in time.
+    pub(crate) fn check_footing(&self, footing: &Loaded, own: &[ObjectId]) -> Result<()> {
+        let marked: HashSet<ObjectId> = self.marked_packs()?.into_iter().map(|mark| mark.id).collect();
+        // Marks before packs: what lost its mark by being removed is then missing.
+        let present = self.store().list("packs")?.into_iter().filter_map(|object| ObjectId::parse(&object.name));
+        let present: HashSet<ObjectId> = present.collect();
+        let found = footing.index.packs.iter().filter(|pack| pack.standing == Standing::Sound).map(|pack| &pack.id);
+        if own.iter().chain(found).any(|id| marked.contains(id) || !present.contains(id)) {
             return Err(VaultError::Overtaken);
         }
         Ok(())
@@ -147,7 +154,7 @@ impl Vault {
 
 #[derive(Default)]
 struct Walked {
-    branches: Vec<crate::id::ChunkId>,
+    branches: Vec<ChunkId>,
     size: u64,
     entries: u64,
     read: u64,
@@ -264,6 +271,7 @@ impl Walk<'_, '_, '_> {
             Some((entries, captured)) => (Some(entries.peekable()), Some(captured)),
             None => (None, None),
         };
+        let mut lists = ChunkReader::new(self.intake.vault());
         for found in found {
             if self.progress.cancelled() {
                 return Err(VaultError::Interrupted);
@@ -273,10 +281,15 @@ impl Walk<'_, '_, '_> {
             }
             match found {
                 Found::Trouble(trouble) => self.trouble(trouble),
+                Found::Entry { node, .. } if node.path.len() > PATH_MAX => {
+                    let path = show_path(&node.path[..200]) + "…";
+                    let detail = format!("its path has {} bytes, more than {PATH_MAX}", node.path.len());
+                    self.trouble(Trouble { path, kind: TroubleKind::Unreadable, detail });
+                }
                 Found::Entry { node, within: None } => self.pending.push_back(Slot::Ready(Stored::bare(node))),
                 Found::Entry { node, within: Some(within) } => {
                     let same = match &mut earlier {
-                        Some(entries) => take_unchanged(self.intake, entries, &node, captured)?,
+                        Some(entries) => take_unchanged(self.intake, entries, &mut lists, &node, captured)?,
                         None => None,
                     };
                     match same {
@@ -432,6 +445,7 @@ impl Walk<'_, '_, '_> {
 fn take_unchanged(
     intake: &Intake<'_>,
     earlier: &mut std::iter::Peekable<Entries<'_>>,
+    lists: &mut ChunkReader<'_>,
     node: &backstop_model::tree::Node,
     captured: Option<Timestamp>,
 ) -> Result<Option<Stored>> {
@@ -466,6 +480,28 @@ fn take_unchanged(
         new.ctime.0.saturating_mul(1000).saturating_add(i64::from(new.ctime.1 / 1_000_000))
             >= captured.as_millisecond() - RACY_MILLIS
     });
-    let usable = same_file && !racy && direct_chunks(&entry.contents).all(|id| intake.index().may_rely_on(&id));
+    let usable = same_file && !racy && may_take_over(intake, lists, &entry.contents)?;
     Ok(usable.then(|| Stored { node: node.clone(), ..entry }))
+}
+
+/// Whether a new snapshot may rely on everything that contents consist of.
+fn may_take_over(intake: &Intake<'_>, lists: &mut ChunkReader<'_>, contents: &Contents) -> Result<bool> {
+    let reliable = |id: &ChunkId| intake.index().may_rely_on(id);
+    if !direct_chunks(contents).all(|id| reliable(&id)) {
+        return Ok(false);
+    }
+    // The chunks in lists are looked at only where the index leaves doubt: the snapshot they come from is kept, so
+    // otherwise nothing can be amiss with them, and the lists of a large disk take long to read.
+    if matches!(contents, Contents::Extents(_)) || !intake.is_doubtful() {
+        return Ok(true);
+    }
+    let mut all = true;
+    let read = lists.extents(contents, &mut |extent| {
+        all &= matches!(extent, Extent::Hole { .. }) || matches!(extent, Extent::Chunk { id, .. } if reliable(id));
+        Ok(())
+    });
+    match read {
+        Err(error) if error.is_damage() => Ok(false),
+        other => other.map(|()| all),
+    }
 }

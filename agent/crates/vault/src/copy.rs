@@ -7,6 +7,7 @@
 //! daily copy of a large workload reads little more than what changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use backstop_model::SnapshotId;
 use backstop_seams::{Progress, Tick};
@@ -17,7 +18,7 @@ use crate::id::{ChunkId, ObjectId};
 use crate::index::{Key, key_of};
 use crate::intake::{Intake, Joiner, Stream};
 use crate::manifest::{Builder, Contents, Extent, Stored, encode_extents};
-use crate::open::Vault;
+use crate::open::{Loaded, Vault};
 use crate::pack::LooseBlock;
 use crate::press::Press;
 use crate::read::{ChunkReader, Opener, in_object, visit_chunks};
@@ -47,6 +48,7 @@ impl Vault {
     /// by the next try.
     pub fn copy_to(&self, id: &SnapshotId, other: &Vault, progress: &dyn Progress) -> Result<Copied> {
         let snapshot = self.snapshot(id)?;
+        self.take_stock()?;
         other.reload()?;
         other.adopt_packs()?;
         let (there, _) = other.snapshots()?;
@@ -94,9 +96,10 @@ impl Vault {
         let wanted = self.positions(&snapshot, |id| !footing.index.may_rely_on(id))?;
         let by_pack = self.blocks_with(&wanted);
         let total = by_pack.values().flatten().map(|block| u64::from(loaded.index.block(*block).sealed)).sum();
+        let leaving: HashSet<ObjectId> = other.marked_packs()?.into_iter().map(|mark| mark.id).collect();
         let mut read = 0;
         let mut moved_whole = Vec::new();
-        let (_, mut stored) = Intake::run(other, |intake| {
+        let (_, wrote) = Intake::run(other, |intake| {
             for (pack, blocks) in &by_pack {
                 if progress.cancelled() {
                     return Err(VaultError::Interrupted);
@@ -105,12 +108,14 @@ impl Vault {
                 let row = &loaded.index.packs[*pack as usize];
                 let path = row.id.pack_path();
                 let size: u64 = blocks.iter().map(|block| u64::from(loaded.index.block(*block).sealed)).sum();
-                if size * 100 >= row.size * WHOLE_PACK_PERCENT {
+                // A pack that is there under its name and not relied upon is on its way out: its blocks go to another.
+                let free = footing.index.pack(&row.id).is_none() && !leaving.contains(&row.id);
+                if free && size * 100 >= row.size * WHOLE_PACK_PERCENT {
                     let bytes = self.store().get(&path)?;
                     if ObjectId::of(&bytes) != row.id {
                         return Err(VaultError::damaged(path, "its bytes are not those it was named after"));
                     }
-                    other.store().put_new(&path, bytes)?;
+                    other.store().put_exact(&path, bytes)?;
                     moved_whole.push(*pack);
                     read += row.size;
                 } else {
@@ -133,11 +138,21 @@ impl Vault {
             }
             Ok(())
         })?;
+        let (mut stored, mut own) = (wrote.bytes, wrote.packs);
         if !moved_whole.is_empty() {
+            own.extend(moved_whole.iter().map(|pack| loaded.index.packs[*pack as usize].id));
             stored += moved_whole.iter().map(|pack| loaded.index.packs[*pack as usize].size).sum::<u64>();
-            other.write_index(&loaded.index.encode(moved_whole.into_iter(), &[]))?;
+            other.write_packs(&loaded.index, &moved_whole, &[])?;
         }
+        other.check_long_footing(&footing, &own)?;
         self.finish_copy(Snapshot { stored, ..snapshot }, other, stored, read)
+    }
+
+    /// [`Vault::check_footing`] for runs that do not know the grace period: any that is sensible is longer than `SURE`.
+    fn check_long_footing(&self, footing: &Loaded, own: &[ObjectId]) -> Result<()> {
+        const SURE: Duration = Duration::from_secs(30 * 60);
+        let long = self.parts.clock.monotonic().saturating_sub(footing.at) > SURE;
+        if long { self.check_footing(footing, own) } else { Ok(()) }
     }
 
     fn finish_copy(&self, mut snapshot: Snapshot, other: &Vault, stored: u64, read: u64) -> Result<Copied> {
@@ -154,6 +169,7 @@ impl Vault {
         progress: &dyn Progress,
     ) -> Result<Copied> {
         let loaded = self.loaded();
+        let footing = other.loaded();
         let mut names = self.known_names(&snapshot, other, there)?;
         let manifest_chunks = self.manifest_chunks(&snapshot)?;
         let wanted =
@@ -161,7 +177,7 @@ impl Vault {
         let by_pack = self.blocks_with(&wanted);
         let total = by_pack.values().flatten().map(|block| u64::from(loaded.index.block(*block).sealed)).sum();
         let mut read = 0;
-        let (branches, stored) = Intake::run(other, |intake| {
+        let (branches, wrote) = Intake::run(other, |intake| {
             let mut copier = Copier {
                 intake,
                 opener: Opener::new(self.ring()),
@@ -196,6 +212,8 @@ impl Vault {
             intake.flush(&mut joiner, &mut press);
             self.translate(&snapshot, intake, &mut press, &names)
         })?;
+        other.check_long_footing(&footing, &wrote.packs)?;
+        let stored = wrote.bytes;
         self.finish_copy(Snapshot { branches, stored, ..snapshot }, other, stored, read)
     }
 
@@ -327,7 +345,10 @@ impl Copier<'_, '_> {
         let mut offset = 0;
         let mut named = Vec::with_capacity(chunks.len());
         for (key, length, wanted) in chunks {
-            let bytes = &self.plain[offset..offset + *length as usize];
+            let bytes = self
+                .plain
+                .get(offset..offset + *length as usize)
+                .ok_or_else(|| VaultError::damaged("a block", "its chunks are longer than it is"))?;
             if *wanted {
                 if !self.opener.is_key(key, bytes) {
                     return Err(VaultError::damaged("a block", "a chunk is not the one it was named after"));

@@ -5,6 +5,9 @@
 //! the whole id anyway. In memory all chunks stand in one array by position; a table of 4-byte positions, addressed
 //! by the id, finds them. That is about 29 bytes a chunk: 20 million take under 600 MB and are found in two cache misses.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use crate::code::{Decoder, Encoder, Malformed};
 use crate::id::{ChunkId, ObjectId};
 use crate::pack::{BLOCK_MAX, Directory, Origin};
@@ -30,8 +33,19 @@ pub struct PackRow {
     pub first_block: u32,
     /// How many blocks it has.
     pub blocks: u32,
+    /// How far it can be trusted to stay.
+    pub standing: Standing,
+}
+
+/// Whether new snapshots may rely on a pack. Ordered: of several copies of a chunk the one in the best pack is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Here to stay.
+    Sound,
     /// Marked for removal: readable, but nothing new may rely on it.
-    pub marked: bool,
+    Marked,
+    /// Listed but not there: removed while another process rewrote the index, or lost.
+    Missing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +92,7 @@ pub struct ChunkAt {
     pub length: u32,
 }
 
-/// All chunks of a vault.
+/// All chunks of a vault. Packs are added first; [`Index::settle`] then makes chunks findable.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
     keys: Vec<Key>,
@@ -87,22 +101,44 @@ pub struct Index {
     seals: Vec<(u32, [u8; 32])>,
     /// All packs.
     pub packs: Vec<PackRow>,
+    by_id: HashMap<ObjectId, u32>,
     /// Position + 1 of a chunk, 0 for none; a power of two long, at most two thirds full.
     table: Vec<u32>,
 }
+
+/// What one index object says, not yet part of an index: reading it needs no index, so several are read at once.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Index objects that it replaces. For people who look into a vault; readers read whatever objects there are.
+    pub superseded: Vec<ObjectId>,
+    packs: Vec<(ObjectId, u64, u32)>,
+    /// Blocks as in the index, with positions counted within the record; `pack` is not set.
+    blocks: Vec<BlockRow>,
+    seals: Vec<(u32, [u8; 32])>,
+    keys: Vec<Key>,
+    lengths: Vec<u32>,
+}
+
+/// Chunks are entered in the table this many at a time, their slots read ahead: the loads then overlap.
+const AHEAD: usize = 32;
 
 impl Index {
     /// Makes room for about so many chunks, so that growing never copies a large index.
     pub fn reserve(&mut self, chunks: usize) {
         self.keys.reserve(chunks);
         self.lengths.reserve(chunks);
-        self.grow_table(self.keys.len() + chunks);
     }
 
     /// How many chunks there are, duplicates included.
     #[must_use]
     pub fn chunks(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Position of a pack.
+    #[must_use]
+    pub fn pack(&self, id: &ObjectId) -> Option<u32> {
+        self.by_id.get(id).copied()
     }
 
     /// Finds a chunk.
@@ -112,12 +148,14 @@ impl Index {
         Some(ChunkAt { position, block: self.block_of(position), length: self.lengths[position as usize] })
     }
 
-    /// Whether a new snapshot may rely on a chunk: present, in a pack that is not marked for removal.
+    /// Whether a new snapshot may rely on a chunk: present, in a pack that is here to stay.
     #[must_use]
     pub fn may_rely_on(&self, id: &ChunkId) -> bool {
-        let Some(position) = self.position(&key_of(id)) else { return false };
-        let block = self.block_of(position);
-        !self.packs[self.blocks[block as usize].pack as usize].marked
+        self.position(&key_of(id)).is_some_and(|position| self.standing(position) == Standing::Sound)
+    }
+
+    fn standing(&self, position: u32) -> Standing {
+        self.packs[self.blocks[self.block_of(position) as usize].pack as usize].standing
     }
 
     fn slot(&self, key: &Key) -> usize {
@@ -167,7 +205,7 @@ impl Index {
 
     /// Positions of the chunks of a block.
     #[must_use]
-    pub fn chunks_of(&self, block: u32) -> std::ops::Range<u32> {
+    pub fn chunks_of(&self, block: u32) -> Range<u32> {
         let first = self.blocks[block as usize].first_chunk;
         let end = self.blocks.get(block as usize + 1).map_or(self.keys.len() as u32, |next| next.first_chunk);
         first..end
@@ -188,108 +226,133 @@ impl Index {
 
     /// Adds a pack.
     pub fn add_pack(&mut self, id: ObjectId, size: u64, directory: &Directory) {
-        self.begin_pack(id, size);
+        if !self.begin_pack(id, size) {
+            return;
+        }
         for block in &directory.blocks {
-            self.begin_block(block.sealed, block.plain, block.compressed, block.origin);
+            let plain = block.plain | if block.compressed { COMPRESSED } else { 0 };
+            self.begin_block(block.sealed, plain, (block.origin.epoch, block.origin.salt), block.origin.counter);
             for (chunk, length) in &block.chunks {
-                self.add_chunk(key_of(chunk), *length);
+                self.keys.push(key_of(chunk));
+                self.lengths.push(*length);
             }
         }
     }
 
-    fn begin_pack(&mut self, id: ObjectId, size: u64) {
-        self.packs.push(PackRow { id, size, first_block: self.blocks.len() as u32, blocks: 0, marked: false });
+    /// Adds what an index object lists; returns positions of the packs in it, those known already included.
+    pub fn add_record(&mut self, record: &Record) -> Vec<u32> {
+        let mut positions = Vec::with_capacity(record.packs.len());
+        let mut block = 0;
+        for (id, size, blocks) in &record.packs {
+            let end = block + *blocks as usize;
+            if self.begin_pack(*id, *size) {
+                let chunk_at = |block: usize| match record.blocks.get(block) {
+                    Some(row) => row.first_chunk as usize,
+                    None => record.keys.len(),
+                };
+                for (at, row) in (block..end).zip(&record.blocks[block..end]) {
+                    self.begin_block(row.sealed, row.plain, record.seals[row.seal as usize], row.counter);
+                    let chunks = chunk_at(at)..chunk_at(at + 1);
+                    self.keys.extend_from_slice(&record.keys[chunks.clone()]);
+                    self.lengths.extend_from_slice(&record.lengths[chunks]);
+                }
+            }
+            positions.push(self.by_id[id]);
+            block = end;
+        }
+        positions
     }
 
-    fn begin_block(&mut self, sealed: u32, plain: u32, compressed: bool, origin: Origin) {
+    /// Begins a pack unless it is known.
+    fn begin_pack(&mut self, id: ObjectId, size: u64) -> bool {
+        let position = self.packs.len() as u32;
+        if *self.by_id.entry(id).or_insert(position) != position {
+            return false;
+        }
+        let first_block = self.blocks.len() as u32;
+        self.packs.push(PackRow { id, size, first_block, blocks: 0, standing: Standing::Sound });
+        true
+    }
+
+    fn begin_block(&mut self, sealed: u32, plain: u32, seal: (u32, [u8; 32]), counter: u32) {
         let pack = self.packs.last_mut().expect("a pack was begun");
         let offset = match pack.blocks {
             0 => HEADER as u32,
+            // Records and directories were checked to stay within 4 GiB.
             _ => self.blocks.last().map_or(HEADER as u32, |last| last.offset.saturating_add(last.sealed)),
         };
         pack.blocks += 1;
-        let seal = (origin.epoch, origin.salt);
         if self.seals.last() != Some(&seal) {
             self.seals.push(seal);
         }
-        self.blocks.push(BlockRow {
-            first_chunk: self.keys.len() as u32,
-            pack: self.packs.len() as u32 - 1,
-            offset,
-            sealed,
-            plain: plain | if compressed { COMPRESSED } else { 0 },
-            seal: self.seals.len() as u32 - 1,
-            counter: origin.counter,
-        });
+        let first_chunk = u32::try_from(self.keys.len()).expect("fewer than 2^32 chunks: they would take 80 GB");
+        let (pack, seal) = (self.packs.len() as u32 - 1, self.seals.len() as u32 - 1);
+        self.blocks.push(BlockRow { first_chunk, pack, offset, sealed, plain, seal, counter });
     }
 
-    fn add_chunk(&mut self, key: Key, length: u32) {
-        self.grow_table(self.keys.len() + 1);
-        let position = u32::try_from(self.keys.len()).expect("fewer than 2^32 chunks");
-        self.keys.push(key);
-        self.lengths.push(length);
-        let mut slot = self.slot(&key);
-        loop {
-            match self.table[slot] {
-                0 => {
-                    self.table[slot] = position + 1;
-                    return;
+    /// Makes every chunk findable. A chunk may stand in several packs (two backups ran side by side, a prune moved it):
+    /// the copy in the best pack is the one found.
+    pub fn settle(&mut self) {
+        let needed = (self.keys.len() + self.keys.len() / 2 + 8).next_power_of_two();
+        self.table.clear();
+        self.table.shrink_to(needed);
+        self.table.resize(needed, 0);
+        for standing in [Standing::Sound, Standing::Marked, Standing::Missing] {
+            let mut pack = 0;
+            while pack < self.packs.len() {
+                // Neighbouring packs of the same standing are entered in one go.
+                let run = self.packs[pack..].iter().take_while(|row| row.standing == standing).count();
+                if run > 0 {
+                    let last = &self.packs[pack + run - 1];
+                    let first = self.packs[pack].first_block;
+                    let end = last.first_block + last.blocks;
+                    if first < end {
+                        self.enter(self.chunks_of(first).start..self.chunks_of(end - 1).end);
+                    }
                 }
-                // The same chunk twice: two backups ran side by side. The first copy serves until its pack is marked.
-                found if self.keys[found as usize - 1] == key => return,
-                _ => slot = (slot + 1) & (self.table.len() - 1),
+                pack += run.max(1);
             }
         }
     }
 
-    fn grow_table(&mut self, chunks: usize) {
-        let needed = (chunks + chunks / 2 + 8).next_power_of_two();
-        if needed <= self.table.len() {
-            return;
-        }
-        self.table = vec![0; needed];
-        for position in 0..self.keys.len() {
-            let key = self.keys[position];
-            let mut slot = self.slot(&key);
-            while self.table[slot] != 0 && self.keys[self.table[slot] as usize - 1] != key {
-                slot = (slot + 1) & (self.table.len() - 1);
+    fn enter(&mut self, positions: Range<u32>) {
+        let mut slots = [0; AHEAD];
+        let mut from = positions.start as usize;
+        let end = positions.end as usize;
+        while from < end {
+            let to = end.min(from + AHEAD);
+            let mut ahead = 0;
+            for (slot, key) in slots.iter_mut().zip(&self.keys[from..to]) {
+                *slot = self.slot(key);
+                ahead ^= self.table[*slot];
             }
-            if self.table[slot] == 0 {
-                self.table[slot] = position as u32 + 1;
+            std::hint::black_box(ahead);
+            for (position, slot) in (from..to).zip(slots) {
+                let mut slot = slot;
+                loop {
+                    match self.table[slot] {
+                        0 => {
+                            self.table[slot] = position as u32 + 1;
+                            break;
+                        }
+                        found if self.keys[found as usize - 1] == self.keys[position] => break,
+                        _ => slot = (slot + 1) & (self.table.len() - 1),
+                    }
+                }
             }
+            from = to;
         }
     }
 
-    /// Marks packs for removal and lets second copies of their chunks, if any, take over.
-    pub fn mark(&mut self, marked: impl Fn(&ObjectId) -> bool) {
-        let mut any = false;
+    /// Gives every pack its standing; chunks must be settled afterwards. Returns whether any changed.
+    pub fn judge(&mut self, standing: impl Fn(&PackRow) -> Standing) -> bool {
+        let mut changed = false;
         for pack in &mut self.packs {
-            pack.marked = marked(&pack.id);
-            any |= pack.marked;
+            let now = standing(pack);
+            changed |= now != pack.standing;
+            pack.standing = now;
         }
-        if !any {
-            return;
-        }
-        for block in 0..self.blocks.len() as u32 {
-            if self.packs[self.blocks[block as usize].pack as usize].marked {
-                continue;
-            }
-            for position in self.chunks_of(block) {
-                let key = self.keys[position as usize];
-                let mut slot = self.slot(&key);
-                while self.table[slot] != 0 && self.keys[self.table[slot] as usize - 1] != key {
-                    slot = (slot + 1) & (self.table.len() - 1);
-                }
-                let holder = self.table[slot];
-                let replace = holder == 0 || {
-                    let block = self.block_of(holder - 1);
-                    self.packs[self.blocks[block as usize].pack as usize].marked
-                };
-                if replace {
-                    self.table[slot] = position + 1;
-                }
-            }
-        }
+        changed
     }
 
     /// Writes the given packs of this index as the record of one index object that replaces `superseded`.
@@ -330,93 +393,71 @@ impl Index {
         }
         out.bytes
     }
+}
 
-    /// Adds what an index object lists; returns the index objects it replaces. Packs known already are passed over.
+impl Record {
+    /// Reads what [`Index::encode`] wrote.
     ///
     /// # Errors
-    /// Bytes that are no index record; the index is then as before.
-    pub fn decode_into(&mut self, plain: &[u8]) -> Result<Vec<ObjectId>, Malformed> {
-        // First a walk that changes nothing, so that a malformed record cannot leave half of itself behind.
-        let superseded = walk(plain, &mut Nobody)?;
-        let known: std::collections::HashSet<ObjectId> = self.packs.iter().map(|pack| pack.id).collect();
-        walk(plain, &mut Into { index: self, known, skip: false })?;
-        Ok(superseded)
-    }
-}
-
-/// Receives an index record piece by piece.
-trait Sink {
-    fn pack(&mut self, id: ObjectId, size: u64);
-    fn block(&mut self, sealed: u32, plain: u32, compressed: bool, origin: Origin);
-    fn chunk(&mut self, key: Key, length: u32);
-}
-
-struct Nobody;
-
-impl Sink for Nobody {
-    fn pack(&mut self, _: ObjectId, _: u64) {}
-    fn block(&mut self, _: u32, _: u32, _: bool, _: Origin) {}
-    fn chunk(&mut self, _: Key, _: u32) {}
-}
-
-struct Into<'a> {
-    index: &'a mut Index,
-    known: std::collections::HashSet<ObjectId>,
-    skip: bool,
-}
-
-impl Sink for Into<'_> {
-    fn pack(&mut self, id: ObjectId, size: u64) {
-        self.skip = !self.known.insert(id);
-        if !self.skip {
-            self.index.begin_pack(id, size);
+    /// Bytes that are no index record.
+    pub fn decode(plain: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Decoder::new(plain);
+        let mut out = Self::default();
+        for _ in 0..input.count(32)? {
+            out.superseded.push(ObjectId(input.array()?));
         }
-    }
-    fn block(&mut self, sealed: u32, plain: u32, compressed: bool, origin: Origin) {
-        if !self.skip {
-            self.index.begin_block(sealed, plain, compressed, origin);
+        out.keys.reserve(plain.len() / 20);
+        out.lengths.reserve(plain.len() / 20);
+        for _ in 0..input.count(34)? {
+            let (id, size) = (ObjectId(input.array()?), input.number()?);
+            let blocks = input.count(5)?;
+            // Only sums that fit are accepted, so that nobody who reckons with them later can overflow.
+            let mut end = HEADER as u64;
+            let mut sealed_before = false;
+            for _ in 0..blocks {
+                end += out.block(&mut input, &mut sealed_before)?;
+            }
+            if end > size || size > u64::from(u32::MAX) {
+                return Err(Malformed("a pack shorter than its blocks"));
+            }
+            out.packs.push((id, size, u32::try_from(blocks).map_err(|_| Malformed("too many blocks"))?));
         }
+        if input.is_empty() { Ok(out) } else { Err(Malformed("bytes left over")) }
     }
-    fn chunk(&mut self, key: Key, length: u32) {
-        if !self.skip {
-            self.index.add_chunk(key, length);
-        }
-    }
-}
 
-fn walk(plain: &[u8], sink: &mut impl Sink) -> Result<Vec<ObjectId>, Malformed> {
-    let mut input = Decoder::new(plain);
-    let superseded = input.count(32)?;
-    let superseded = (0..superseded).map(|_| input.array().map(ObjectId)).collect::<Result<Vec<_>, _>>()?;
-    for _ in 0..input.count(34)? {
-        sink.pack(ObjectId(input.array()?), input.number()?);
-        let mut seal = None;
-        for _ in 0..input.count(5)? {
-            let sealed: u32 = input.small()?;
-            let plain: u32 = input.small()?;
-            let flags = input.number()?;
-            if flags > 3 || plain as usize > BLOCK_MAX || (sealed as usize) < TAG {
-                return Err(Malformed("not a block"));
-            }
-            if flags & 2 != 0 {
-                seal = Some((input.small()?, input.array()?));
-            }
-            let (epoch, salt) = seal.ok_or(Malformed("a block without seal"))?;
-            let counter = input.small()?;
-            sink.block(sealed, plain, flags & 1 != 0, Origin { epoch, salt, counter });
-            let mut total = 0u64;
-            for _ in 0..input.count(17)? {
-                let key = input.array()?;
-                let length: u32 = input.small()?;
-                total += u64::from(length);
-                sink.chunk(key, length);
-            }
-            if total != u64::from(plain) {
-                return Err(Malformed("block lengths do not add up"));
-            }
+    /// Reads one block; returns the length of its sealed bytes.
+    fn block(&mut self, input: &mut Decoder<'_>, sealed_before: &mut bool) -> Result<u64, Malformed> {
+        let sealed: u32 = input.small()?;
+        let plain: u32 = input.small()?;
+        let flags = input.number()?;
+        if flags > 3 || plain as usize > BLOCK_MAX || (sealed as usize) < TAG {
+            return Err(Malformed("not a block"));
         }
+        if flags & 2 != 0 {
+            self.seals.push((input.small()?, input.array()?));
+            *sealed_before = true;
+        }
+        if !*sealed_before {
+            return Err(Malformed("a block without seal"));
+        }
+        self.blocks.push(BlockRow {
+            first_chunk: u32::try_from(self.keys.len()).map_err(|_| Malformed("too many chunks"))?,
+            pack: 0,
+            offset: 0,
+            sealed,
+            plain: plain | if flags & 1 != 0 { COMPRESSED } else { 0 },
+            seal: self.seals.len() as u32 - 1,
+            counter: input.small()?,
+        });
+        let mut total = 0u64;
+        for _ in 0..input.count(17)? {
+            self.keys.push(input.array()?);
+            let length: u32 = input.small()?;
+            total += u64::from(length);
+            self.lengths.push(length);
+        }
+        if total == u64::from(plain) { Ok(u64::from(sealed)) } else { Err(Malformed("block lengths do not add up")) }
     }
-    if input.is_empty() { Ok(superseded) } else { Err(Malformed("bytes left over")) }
 }
 
 #[cfg(test)]
@@ -445,12 +486,14 @@ mod tests {
     #[test]
     fn every_chunk_is_found_where_it_was_put_after_a_round_trip() {
         let mut index = Index::default();
-        index.add_pack(ObjectId([1; 32]), 1000, &directory(0, 20, 7));
+        index.add_pack(ObjectId([1; 32]), 3000, &directory(0, 20, 7));
         index.add_pack(ObjectId([2; 32]), 2000, &directory(1000, 3, 50));
-        let record = index.encode(0..2, &[ObjectId([9; 32])]);
+        let record = Record::decode(&index.encode(0..2, &[ObjectId([9; 32])])).expect("decodes");
+        assert_eq!(record.superseded, [ObjectId([9; 32])]);
         let mut read = Index::default();
-        assert_eq!(read.decode_into(&record), Ok(vec![ObjectId([9; 32])]));
-        assert_eq!(read.decode_into(&record), Ok(vec![ObjectId([9; 32])]), "known packs are passed over");
+        assert_eq!(read.add_record(&record), [0, 1]);
+        assert_eq!(read.add_record(&record), [0, 1], "known packs are passed over");
+        read.settle();
         assert_eq!(read.chunks(), 290);
         for n in 0..140 {
             let at = read.find(&id(n)).expect("present");
@@ -464,23 +507,57 @@ mod tests {
     }
 
     #[test]
-    fn nothing_new_relies_on_a_marked_pack_unless_a_second_copy_exists() {
+    fn nothing_new_relies_on_a_doubtful_pack_unless_a_second_copy_exists() {
+        let one = ObjectId([1; 32]);
+        for doubt in [Standing::Marked, Standing::Missing] {
+            let mut index = Index::default();
+            index.add_pack(one, 1000, &directory(0, 2, 5));
+            index.add_pack(ObjectId([2; 32]), 1000, &directory(5, 1, 5));
+            index.judge(|pack| if pack.id == one { doubt } else { Standing::Sound });
+            index.settle();
+            assert!(!index.may_rely_on(&id(0)));
+            assert!(index.find(&id(0)).is_some(), "still known");
+            assert!(index.may_rely_on(&id(7)), "its second copy takes over");
+        }
+    }
+
+    #[test]
+    fn records_that_would_overflow_later_do_not_decode() {
         let mut index = Index::default();
-        index.add_pack(ObjectId([1; 32]), 1000, &directory(0, 2, 5));
-        index.add_pack(ObjectId([2; 32]), 1000, &directory(5, 1, 5));
-        index.mark(|pack| *pack == ObjectId([1; 32]));
-        assert!(!index.may_rely_on(&id(0)));
-        assert!(index.find(&id(0)).is_some(), "still readable");
-        assert!(index.may_rely_on(&id(7)), "its second copy takes over");
+        index.add_pack(ObjectId([1; 32]), 47, &directory(0, 1, 1));
+        assert!(Record::decode(&index.encode(0..1, &[])).is_err(), "a pack shorter than its blocks");
+        let mut index = Index::default();
+        index.add_pack(ObjectId([1; 32]), u64::MAX, &directory(0, 1, 1));
+        assert!(Record::decode(&index.encode(0..1, &[])).is_err(), "a pack beyond 4 GiB");
+    }
+
+    fn record() -> Vec<u8> {
+        let mut index = Index::default();
+        index.add_pack(ObjectId([1; 32]), 3000, &directory(0, 20, 7));
+        index.add_pack(ObjectId([2; 32]), 2000, &directory(1000, 3, 50));
+        index.encode(0..2, &[ObjectId([9; 32])])
     }
 
     proptest! {
         #[test]
-        fn any_record_decodes_or_fails_and_failing_changes_nothing(bytes: Vec<u8>) {
-            let mut index = Index::default();
-            if index.decode_into(&bytes).is_err() {
-                prop_assert_eq!(index.chunks(), 0);
-                prop_assert!(index.packs.is_empty());
+        fn any_record_decodes_or_fails(bytes: Vec<u8>) {
+            let _ = Record::decode(&bytes);
+        }
+
+        #[test]
+        fn a_mutated_record_decodes_to_a_usable_index_or_fails(bytes in crate::tests::mutated(record())) {
+            if let Ok(record) = Record::decode(&bytes) {
+                let mut index = Index::default();
+                index.add_record(&record);
+                index.settle();
+                for position in 0..index.chunks() as u32 {
+                    let block = index.block(index.block_at(position));
+                    let (key, length) = index.chunk(position);
+                    let at = ChunkAt { position, block: block.block, length };
+                    prop_assert!(index.offset_in_block(at) + length as usize <= block.plain as usize);
+                    prop_assert!(block.offset + block.sealed <= index.packs[block.pack as usize].size as u32);
+                    prop_assert!(index.position(&key).is_some());
+                }
             }
         }
     }

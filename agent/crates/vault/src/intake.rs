@@ -14,10 +14,10 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::error::{Result, VaultError};
 use crate::id::{ChunkId, ObjectId};
-use crate::index::{Index, Key, key_of};
+use crate::index::{Index, Key, PackRow, Standing, key_of};
 use crate::keyring::Ring;
 use crate::open::{Loaded, Vault};
-use crate::pack::{Builder, Directory, Finished, LooseBlock};
+use crate::pack::{BLOCK_MAX, Builder, Directory, Finished, LooseBlock};
 use crate::press::Press;
 
 /// Chunks are joined until a block has this many plain bytes.
@@ -58,6 +58,15 @@ pub(crate) struct Counts {
     pub stored: AtomicU64,
 }
 
+/// What an intake added to its vault.
+#[derive(Debug)]
+pub(crate) struct Wrote {
+    /// Bytes of packs and index.
+    pub bytes: u64,
+    /// The packs.
+    pub packs: Vec<ObjectId>,
+}
+
 /// One writer's shared state.
 pub(crate) struct Intake<'v> {
     vault: &'v Vault,
@@ -69,8 +78,10 @@ pub(crate) struct Intake<'v> {
     buffers: Mutex<Vec<Vec<u8>>>,
     full: Sender<Finished>,
     written: Mutex<Vec<(ObjectId, u64, Directory)>>,
+    indexed: Mutex<Vec<ObjectId>>,
     failed: Mutex<Option<VaultError>>,
     stopped: AtomicBool,
+    doubtful: bool,
     pub counts: Counts,
 }
 
@@ -92,21 +103,26 @@ impl Joiner {
 impl<'v> Intake<'v> {
     /// Runs `work` with an intake whose packs are uploaded beside it, then finishes packs and index.
     ///
-    /// Returns what `work` returned and the bytes added to the vault. When `work` fails, packs already uploaded are
+    /// Returns what `work` returned and what was added to the vault. When `work` fails, packs already uploaded are
     /// still indexed, so that trying again does not upload them twice.
-    pub(crate) fn run<T>(vault: &'v Vault, work: impl FnOnce(&Intake<'v>) -> Result<T>) -> Result<(T, u64)> {
+    pub(crate) fn run<T>(vault: &'v Vault, work: impl FnOnce(&Intake<'v>) -> Result<T>) -> Result<(T, Wrote)> {
         let (full, queue) = crossbeam_channel::bounded(1);
         let ring = vault.ring();
+        let loaded = vault.loaded();
+        let sound = |pack: &PackRow| pack.standing == Standing::Sound;
+        let doubtful = !loaded.unreadable.is_empty() || !loaded.index.packs.iter().all(sound);
         let intake = Intake {
             vault,
             id_key: ring.id_key(),
             ring,
-            loaded: vault.loaded(),
+            loaded,
+            doubtful,
             claimed: (0..64).map(|_| Mutex::default()).collect(),
             open: [Mutex::default(), Mutex::default()],
             buffers: Mutex::default(),
             full,
             written: Mutex::default(),
+            indexed: Mutex::default(),
             failed: Mutex::default(),
             stopped: AtomicBool::new(false),
             counts: Counts::default(),
@@ -130,7 +146,8 @@ impl<'v> Intake<'v> {
             let value = intake.check().and(done)?;
             flushed?;
             let index_bytes = indexed?;
-            Ok((value, intake.counts.stored.load(Ordering::Relaxed) + index_bytes))
+            let packs = std::mem::take(&mut *intake.indexed.lock().expect("no thread panics holding it"));
+            Ok((value, Wrote { bytes: intake.counts.stored.load(Ordering::Relaxed) + index_bytes, packs }))
         })
     }
 
@@ -160,6 +177,16 @@ impl<'v> Intake<'v> {
         &self.loaded.index
     }
 
+    /// The vault it feeds.
+    pub(crate) fn vault(&self) -> &'v Vault {
+        self.vault
+    }
+
+    /// Whether anything the index knows is on its way out or lost, or part of the index cannot be read.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.doubtful
+    }
+
     /// The id of a chunk.
     pub(crate) fn id_of(&self, bytes: &[u8]) -> ChunkId {
         ChunkId(*blake3::keyed_hash(&self.id_key, bytes).as_bytes())
@@ -176,10 +203,19 @@ impl<'v> Intake<'v> {
         if !shard.lock().expect("no thread panics holding it").insert(key) {
             return (id, None);
         }
+        (id, self.join(joiner, id, bytes))
+    }
+
+    /// Joins a chunk; returns a block when one is full. What no reader would accept is not written.
+    fn join(&self, joiner: &mut Joiner, id: ChunkId, bytes: &[u8]) -> Option<RawBlock> {
+        if bytes.len() > BLOCK_MAX {
+            self.fail(VaultError::Refused(format!("a record of {} bytes is too large for the vault", bytes.len())));
+            return None;
+        }
+        let full = if joiner.plain.len() + bytes.len() > BLOCK_MAX { joiner.take() } else { None };
         joiner.plain.extend_from_slice(bytes);
-        joiner.chunks.push((id, u32::try_from(bytes.len()).expect("chunks are at most 4 MiB")));
-        let full = joiner.plain.len() >= BLOCK_TARGET;
-        (id, if full { joiner.take() } else { None })
+        joiner.chunks.push((id, u32::try_from(bytes.len()).expect("at most 8 MiB")));
+        full.or_else(|| if joiner.plain.len() >= BLOCK_TARGET { joiner.take() } else { None })
     }
 
     /// Takes a chunk and presses full blocks on this thread.
@@ -193,10 +229,8 @@ impl<'v> Intake<'v> {
 
     /// Joins a chunk that is claimed already, or must be stored whatever the index says (a prune moves it).
     pub(crate) fn keep(&self, joiner: &mut Joiner, press: &mut Press, id: ChunkId, bytes: &[u8]) {
-        joiner.plain.extend_from_slice(bytes);
-        joiner.chunks.push((id, u32::try_from(bytes.len()).expect("chunks are at most 4 MiB")));
-        if joiner.plain.len() >= BLOCK_TARGET {
-            self.flush(joiner, press);
+        if let Some(block) = self.join(joiner, id, bytes) {
+            self.store_block(press, block);
         }
     }
 
@@ -270,7 +304,7 @@ impl<'v> Intake<'v> {
             }
             let size = pack.bytes.len() as u64;
             let bytes = Bytes::from(pack.bytes);
-            match self.vault.store().put_new(&pack.id.pack_path(), bytes.clone()) {
+            match self.vault.store().put_exact(&pack.id.pack_path(), bytes.clone()) {
                 Ok(_) => {
                     let mut written = self.written.lock().expect("no thread panics holding it");
                     written.push((pack.id, size, pack.directory));
@@ -302,6 +336,8 @@ impl<'v> Intake<'v> {
         }
         let record = index.encode(0..index.packs.len() as u32, &[]);
         self.vault.write_index(&record)?;
+        let ids = written.iter().map(|(id, ..)| *id);
+        self.indexed.lock().expect("no thread panics holding it").extend(ids);
         Ok(record.len() as u64)
     }
 }

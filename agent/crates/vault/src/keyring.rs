@@ -5,6 +5,11 @@
 //! one passphrase or key file open the ring. Slots wrap the ring to a public key derived from their secret, so a
 //! rotation can give every remaining slot the new ring although only one secret is at hand, and a removed slot
 //! cannot open what is written after the rotation that follows.
+//!
+//! A public key alone would let anybody who can write to the store wrap a ring of their own for us, or plant a slot of
+//! their own and wait for a rotation. So each slot has a *seal of trust*, a second key derived from its secret: it goes
+//! into every wrapping, and the ring's holders find it in the slot, sealed under the ring. A slot they cannot read it
+//! from is not one of ours: it is not shown, counted or wrapped to.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +126,7 @@ impl Ring {
         let record: RingRecord = serde_json::from_slice(bytes).ok()?;
         let epochs: Option<BTreeMap<u32, [u8; 32]>> =
             record.epochs.iter().map(|(number, secret)| Some((*number, parse_hex(secret)?))).collect();
-        let epochs = epochs.filter(|epochs| !epochs.is_empty())?;
+        let epochs = epochs.filter(|epochs| !epochs.is_empty() && !epochs.contains_key(&u32::MAX))?;
         Some(Self { chunk_key: parse_hex(&record.chunk_key)?, epochs })
     }
 
@@ -201,6 +206,8 @@ pub struct Slot {
     pub derivation: Derivation,
     /// The public key that rings are wrapped to.
     pub public: String,
+    /// The slot's seal of trust, sealed under the ring; shows holders of the ring that the slot is genuine.
+    pub trust: String,
     /// The sender's half of the wrapping.
     pub ephemeral: String,
     /// The sealed ring.
@@ -228,7 +235,7 @@ impl Slot {
         };
         let scalar = derive(secret, &derivation).ok_or_else(|| VaultError::Refused("the key is empty".into()))?;
         let public = PublicKey::from(&scalar);
-        let slot = Slot {
+        let mut slot = Slot {
             backstop_key: 1,
             slot: hex(&random32(entropy)[..8]),
             generation: 0,
@@ -236,21 +243,47 @@ impl Slot {
             created: now,
             derivation,
             public: hex(public.as_bytes()),
+            trust: String::new(),
             ephemeral: String::new(),
             ring: String::new(),
         };
+        let mut trust = Zeroizing::new(trust_of(&scalar).to_vec());
+        let key = slot.trust_key(ring);
+        key.seal_in_place_append_tag(nonce(), Aad::from(slot.identity(vault)), &mut *trust)
+            .map_err(|_| VaultError::Refused("the key cannot be used".into()))?;
+        slot.trust = hex(&trust);
         slot.rewrapped(ring, vault, now, entropy).ok_or_else(|| VaultError::Refused("the key cannot be used".into()))
     }
 
-    /// The next generation of this slot, opening `ring`. Needs no secret.
+    /// The slot's seal of trust; `None` when the slot was not made by a holder of the ring for this vault.
+    fn trust(&self, ring: &Ring, vault: &str) -> Option<Zeroizing<[u8; 32]>> {
+        let mut body = Zeroizing::new(unhex(&self.trust)?);
+        let plain = self.trust_key(ring).open_in_place(nonce(), Aad::from(self.identity(vault)), &mut body).ok()?;
+        Some(Zeroizing::new(<[u8; 32]>::try_from(&*plain).ok()?))
+    }
+
+    /// Whether a holder of this ring made the slot for this vault.
+    pub(crate) fn is_genuine(&self, ring: &Ring, vault: &str) -> bool {
+        self.trust(ring, vault).is_some()
+    }
+
+    /// The key the seal of trust is sealed under. One message for ever: it depends on the slot's id, drawn at random.
+    fn trust_key(&self, ring: &Ring) -> LessSafeKey {
+        let material = Zeroizing::new([&ring.chunk_key[..], self.slot.as_bytes()].concat());
+        aead(&blake3::derive_key("backstop vault 1: slot trust", &material))
+    }
+
+    /// The next generation of this slot, opening `ring`. Needs no secret; `None` when the slot is not genuine.
     pub(crate) fn rewrapped(&self, ring: &Ring, vault: &str, now: Timestamp, entropy: &dyn Entropy) -> Option<Self> {
         let public = parse_hex::<32>(&self.public)?;
+        let trust = self.trust(ring, vault)?;
         let ephemeral = StaticSecret::from(random32(entropy));
         let sender = *PublicKey::from(&ephemeral).as_bytes();
         let shared = ephemeral.diffie_hellman(&PublicKey::from(public));
-        let mut next = Slot { generation: self.generation + 1, created: now, ephemeral: hex(&sender), ..self.clone() };
+        let mut next =
+            Slot { generation: self.generation.checked_add(1)?, created: now, ephemeral: hex(&sender), ..self.clone() };
         let mut body = ring.to_record().to_vec();
-        let key = wrapping_key(shared.as_bytes(), &sender, &public);
+        let key = wrapping_key(shared.as_bytes(), &sender, &public, &trust);
         key.seal_in_place_append_tag(nonce(), Aad::from(next.binding(vault)), &mut body).ok()?;
         next.ring = hex(&body);
         Some(next)
@@ -269,9 +302,14 @@ impl Slot {
             return None;
         }
         let mut body = Zeroizing::new(unhex(&self.ring)?);
-        let key = wrapping_key(shared.as_bytes(), &sender, &public);
+        let key = wrapping_key(shared.as_bytes(), &sender, &public, &trust_of(&scalar));
         let plain = key.open_in_place(nonce(), Aad::from(self.binding(vault)), &mut body).ok()?;
         Ring::from_record(plain)
+    }
+
+    /// What the seal of trust is bound to: the vault, the slot and its public key.
+    fn identity(&self, vault: &str) -> Vec<u8> {
+        format!("{vault}/{}/{}", self.slot, self.public).into_bytes()
     }
 
     /// What the wrapping is bound to: a slot copied to another vault, or renumbered, does not open.
@@ -281,14 +319,22 @@ impl Slot {
 }
 
 fn nonce() -> Nonce {
-    // The key is used for this one message: it depends on a fresh ephemeral key.
+    // The key is used for this one message.
     Nonce::assume_unique_for_key([0; 12])
 }
 
-fn wrapping_key(shared: &[u8; 32], sender: &[u8; 32], public: &[u8; 32]) -> LessSafeKey {
-    let material: Vec<u8> = [&shared[..], sender, public].concat();
-    let key = blake3::derive_key("backstop vault 1: slot wrapping", &material);
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("the key has the algorithm's length"))
+fn aead(key: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("the key has the algorithm's length"))
+}
+
+/// The seal of trust of the slot whose private key this is.
+fn trust_of(scalar: &StaticSecret) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(blake3::derive_key("backstop vault 1: slot seal", scalar.as_bytes()))
+}
+
+fn wrapping_key(shared: &[u8; 32], sender: &[u8; 32], public: &[u8; 32], trust: &[u8; 32]) -> LessSafeKey {
+    let material = Zeroizing::new([&shared[..], sender, public, trust].concat());
+    aead(&blake3::derive_key("backstop vault 1: slot wrapping", &material))
 }
 
 fn derive(secret: &Secret, derivation: &Derivation) -> Option<StaticSecret> {
@@ -333,6 +379,51 @@ mod tests {
         assert_eq!(rewrapped.open("v", &raw).expect("opens").newest_epoch(), 2);
         assert_eq!(slot.open("v", &raw).expect("opens").newest_epoch(), 1);
         assert!(rewrapped.open("w", &raw).is_none(), "a slot of another vault opens nothing");
+    }
+
+    #[test]
+    fn a_slot_made_without_the_ring_is_not_wrapped_to_and_opens_nothing() {
+        let entropy = Seeded::new(3);
+        let (ring, theirs) = (Ring::generate(&entropy), Ring::generate(&entropy));
+        let (now, mine) = (Timestamp::UNIX_EPOCH, Secret::new(Secret::generate(&entropy).as_bytes().to_vec()));
+        let slot = Slot::make(&ring, "v", "mine", &mine, now, &entropy).expect("made");
+        // Somebody who can write to the store plants a slot, or wraps a ring of their own for ours.
+        let planted = Slot::make(&theirs, "v", "planted", &Secret::new(b"x".to_vec()), now, &entropy).expect("made");
+        assert!(planted.rewrapped(&ring, "v", now, &entropy).is_none() && !planted.is_genuine(&ring, "v"));
+        let mut forged = slot.clone();
+        forged.trust.clone_from(&planted.trust);
+        assert!(forged.rewrapped(&theirs, "v", now, &entropy).is_none());
+        let mut swapped = slot.clone();
+        swapped.public.clone_from(&planted.public);
+        assert!(swapped.rewrapped(&ring, "v", now, &entropy).is_none());
+        assert!(slot.is_genuine(&ring, "v") && slot.open("v", &mine).is_some());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn mutated_slots_and_rings_open_to_the_same_ring_or_not_at_all(
+            slot in crate::tests::mutated(raw_slot()),
+            ring in crate::tests::mutated(Ring::for_tests(4).to_record().to_vec()),
+        ) {
+            if let Ok(slot) = serde_json::from_slice::<Slot>(&slot) {
+                if let Some(ring) = slot.open("v", &Secret::new(RAW.into())) {
+                    proptest::prop_assert!(ring.shares_ids_with(&Ring::for_tests(4)));
+                }
+                let _ = slot.rewrapped(&Ring::for_tests(4), "v", Timestamp::UNIX_EPOCH, &Seeded::new(1));
+            }
+            if let Some(ring) = Ring::from_record(&ring) {
+                let next = ring.newest_epoch().checked_add(1);
+                proptest::prop_assert!(next.is_some());
+            }
+        }
+    }
+
+    const RAW: &[u8] = b"backstop-key-1:abababababababababababababababababababababababababababababababab";
+
+    fn raw_slot() -> Vec<u8> {
+        let (ring, secret) = (Ring::for_tests(4), Secret::new(RAW.into()));
+        let slot = Slot::make(&ring, "v", "p", &secret, Timestamp::UNIX_EPOCH, &Seeded::new(9)).expect("made");
+        serde_json::to_vec(&slot).expect("strings and numbers")
     }
 
     #[test]

@@ -10,6 +10,7 @@ use backstop_model::tree::{Cut, Meta, Node, NodeKind};
 
 use crate::code::{Decoder, Encoder, Malformed};
 use crate::id::ChunkId;
+use crate::pack::BLOCK_MAX;
 
 /// A piece of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,17 @@ impl Stored {
     }
 }
 
-/// Most extents in one list, and most that stand in the entry itself.
+/// Most extents that stand in the entry itself.
 pub(crate) const LIST: usize = 512;
+/// Most extents in one list that is read.
+pub(crate) const LIST_MAX: usize = 64 << 10;
+
+/// Paths longer than this are nonsense; a backup reports them instead of storing them.
+pub(crate) const PATH_MAX: usize = 1 << 20;
+
+/// Most bytes the paths of one segment have together once written out. They share what they begin with, so a short
+/// segment could otherwise claim any amount of memory.
+const PATHS_MAX: usize = 8 << 20;
 
 const TORN: u8 = 0x80;
 const BLOCKS: u8 = 0x40;
@@ -91,13 +101,19 @@ pub(crate) fn encode_extents(extents: &[Extent], out: &mut Encoder) {
 
 fn decode_extents(input: &mut Decoder<'_>) -> Result<Vec<Extent>, Malformed> {
     let count = input.count(1)?;
-    let mut extents = Vec::with_capacity(count.min(LIST));
+    if count > LIST_MAX {
+        return Err(Malformed("more extents than a list may have"));
+    }
+    let mut extents = Vec::with_capacity(count);
     for _ in 0..count {
         let word = input.number()?;
         extents.push(if word & 1 == 1 {
             Extent::Hole { length: word >> 1 }
         } else {
             let length = u32::try_from(word >> 1).map_err(|_| Malformed("chunk too long"))?;
+            if length as usize > BLOCK_MAX {
+                return Err(Malformed("chunk too long"));
+            }
             Extent::Chunk { id: ChunkId(input.array()?), length }
         });
     }
@@ -178,8 +194,7 @@ fn decode_entry(before: &[u8], input: &mut Decoder<'_>) -> Result<Stored, Malfor
     let shared: usize = input.small()?;
     let prefix = before.get(..shared).ok_or(Malformed("path shares more than there is"))?;
     let suffix = input.blob()?;
-    // A path grows by what is read, so total size stays within (entries × path); paths beyond 1 MiB are nonsense.
-    if shared + suffix.len() > 1 << 20 {
+    if shared + suffix.len() > PATH_MAX {
         return Err(Malformed("path too long"));
     }
     let path = [prefix, suffix].concat();
@@ -263,6 +278,7 @@ pub(crate) struct Builder {
     first: Vec<u8>,
     before: Vec<u8>,
     entries: u64,
+    path_bytes: usize,
     branch: Vec<SegmentRef>,
     branch_bytes: usize,
     branches: Vec<ChunkId>,
@@ -281,8 +297,9 @@ impl Builder {
         encode_entry(&self.before, entry, &mut self.segment);
         self.before.clone_from(&entry.node.path);
         self.entries += 1;
+        self.path_bytes += entry.node.path.len();
         let cut_here = self.entries >= 64 && path_hash(&entry.node.path) % 448 == 0;
-        if cut_here || self.segment.bytes.len() >= 128 << 10 {
+        if cut_here || self.segment.bytes.len() >= 128 << 10 || self.path_bytes + PATH_MAX > PATHS_MAX {
             self.end_segment(emit)?;
         }
         Ok(())
@@ -298,6 +315,7 @@ impl Builder {
         self.branch_bytes += self.first.len() + 40;
         self.branch.push(SegmentRef { first: std::mem::take(&mut self.first), entries: self.entries, id });
         self.entries = 0;
+        self.path_bytes = 0;
         if (self.branch.len() >= 64 && id.0[31] == 0) || self.branch_bytes >= 256 << 10 {
             self.end_branch(emit)?;
         }
@@ -358,11 +376,16 @@ pub fn decode_branch(bytes: &[u8]) -> Result<Vec<SegmentRef>, Malformed> {
 pub fn decode_segment(bytes: &[u8]) -> Result<Vec<Stored>, Malformed> {
     let mut input = Decoder::new(bytes);
     let mut entries: Vec<Stored> = Vec::new();
+    let mut paths = 0;
     while !input.is_empty() {
         let before = entries.last().map_or(&[][..], |entry| &entry.node.path);
         let entry = decode_entry(before, &mut input)?;
         if entries.last().is_some_and(|last| backstop_model::tree::compare(&last.node.path, &entry.node.path).is_ge()) {
             return Err(Malformed("entries out of order"));
+        }
+        paths += entry.node.path.len();
+        if paths > PATHS_MAX {
+            return Err(Malformed("paths too long together"));
         }
         entries.push(entry);
     }
@@ -462,7 +485,51 @@ mod tests {
         }
     }
 
+    fn segment() -> Vec<u8> {
+        build(&tree(40)).0.swap_remove(0)
+    }
+
+    fn branch() -> Vec<u8> {
+        build(&tree(3000)).0.pop().expect("the last chunk is a branch")
+    }
+
+    #[test]
+    fn a_short_segment_cannot_claim_much_memory() {
+        let mut out = Encoder::default();
+        let mut before = Vec::new();
+        for n in 0..30u32 {
+            let mut path = vec![b'a'; PATH_MAX - 4];
+            path.extend(format!("{n:04}").bytes());
+            let mut entry = file(&path, 1);
+            entry.contents = Contents::Extents(vec![Extent::Hole { length: 100 + (1 << 40) }]);
+            encode_entry(&before, &entry, &mut out);
+            before = path;
+        }
+        assert!(out.bytes.len() < 3 << 20 && decode_segment(&out.bytes).is_err());
+        let mut out = Encoder::default();
+        out.number(LIST_MAX as u64 + 1);
+        out.raw(&vec![1; LIST_MAX + 1]);
+        assert!(decode_list(&out.bytes).is_err());
+    }
+
     proptest! {
+        #[test]
+        fn mutated_manifests_decode_or_fail(
+            segment in crate::tests::mutated(segment()),
+            branch in crate::tests::mutated(branch()),
+        ) {
+            if let Ok(entries) = decode_segment(&segment) {
+                for entry in entries {
+                    let size = match entry.node.kind { NodeKind::File { size, .. } => size, _ => 0 };
+                    if let Contents::Extents(extents) = &entry.contents {
+                        prop_assert_eq!(extents.iter().map(Extent::length).sum::<u64>(), size);
+                    }
+                }
+            }
+            let _ = decode_branch(&branch);
+            let _ = decode_list(&segment);
+        }
+
         #[test]
         fn any_bytes_decode_or_fail(bytes: Vec<u8>) {
             let _ = decode_segment(&bytes);

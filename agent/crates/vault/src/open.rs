@@ -1,6 +1,6 @@
 //! Making and opening vaults, and what an open vault knows.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 use backstop_model::name::parse_hex;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, VaultError};
 use crate::id::ObjectId;
-use crate::index::Index;
+use crate::index::{Index, PackRow, Record, Standing};
 use crate::keyring::{Ring, Secret, Slot, hex, random32};
 use crate::seal::{FORMAT, Kind, open_object, seal_object};
 use crate::store::{Put, Store};
@@ -68,18 +68,25 @@ impl Cuts {
     }
 }
 
+/// Longer objects are no index: the longest written here list little more than [`PER_OBJECT`] chunks.
+const INDEX_MAX: u64 = 1 << 30;
+/// Chunks per index object when many are written: several are read at once, and none needs much memory.
+const PER_OBJECT: usize = 1_000_000;
+/// Longer objects are no `config`.
+const CONFIG_MAX: u64 = 64 << 10;
+
 /// An index object that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct IndexObject {
     pub id: ObjectId,
     /// Its length on the store.
     pub size: u64,
-    /// Positions of the packs it contributed.
-    pub packs: std::ops::Range<u32>,
+    /// Positions of all packs it lists, those listed by other objects as well included.
+    pub packs: Vec<u32>,
 }
 
 /// The index in memory, with the index objects it was read from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Loaded {
     pub index: Index,
     /// The index objects it was read from.
@@ -183,7 +190,7 @@ impl Vault {
     /// `NotAVault`, `NewerFormat`, `WrongKey`, `Damaged` (the config), or the store's.
     pub fn open(parts: Parts, secret: &Secret) -> Result<Vault> {
         let place = parts.store.place().to_owned();
-        let config = match parts.store.get("config") {
+        let config = match parts.store.get_small("config", CONFIG_MAX) {
             Err(VaultError::Missing { .. }) => return Err(VaultError::NotAVault { place }),
             other => other?,
         };
@@ -256,54 +263,111 @@ impl Vault {
     /// The store's. Damaged index objects are remembered and reported by [`Vault::status`], not fatal: what the others
     /// list still restores.
     pub fn reload(&self) -> Result<()> {
-        let ring = self.ring();
         // An index object may be replaced by a merged one while we read: list again then.
         for _ in 0..8 {
             let at = self.parts.clock.monotonic();
-            let listed = self.store().list("index")?;
             let mut loaded = Loaded { at, ..Loaded::default() };
-            loaded.index.reserve(usize::try_from(listed.iter().map(|o| o.size).sum::<u64>() / 18).unwrap_or(0));
-            let mut vanished = false;
-            for object in &listed {
+            let mut objects = Vec::new();
+            for object in self.store().list("index")? {
                 let path = format!("index/{}", object.name);
-                let Some(id) = ObjectId::parse(&object.name) else {
-                    loaded.unreadable.push((path, "it is not named like an index".into()));
-                    continue;
-                };
-                let read = match self.store().get(&path) {
-                    Err(VaultError::Missing { .. }) => {
-                        vanished = true;
-                        break;
+                match ObjectId::parse(&object.name) {
+                    None => loaded.unreadable.push((path, "it is not named like an index".into())),
+                    Some(_) if object.size > INDEX_MAX => {
+                        loaded.unreadable.push((path, format!("it has {} bytes, more than any index", object.size)));
                     }
-                    other => other?,
-                };
-                let plain = open_object(&ring, Kind::Index, &read);
-                let first = loaded.index.packs.len() as u32;
-                let added = plain.and_then(|plain| loaded.index.decode_into(&plain).map_err(|bad| bad.0.to_owned()));
-                match added {
-                    Ok(_) => {
-                        let packs = first..loaded.index.packs.len() as u32;
-                        loaded.objects.push(IndexObject { id, size: object.size, packs });
-                    }
-                    Err(why) => loaded.unreadable.push((path, why)),
+                    Some(id) => objects.push((id, object.size)),
                 }
             }
-            if vanished {
+            loaded.index.reserve(usize::try_from(objects.iter().map(|(_, size)| size).sum::<u64>() / 18).unwrap_or(0));
+            if !self.read_objects(&objects, &mut loaded)? {
                 continue;
             }
             let marked: HashSet<ObjectId> = self.marked_packs()?.into_iter().map(|mark| mark.id).collect();
-            loaded.index.mark(|pack| marked.contains(pack));
+            let standing = |pack: &PackRow| if marked.contains(&pack.id) { Standing::Marked } else { Standing::Sound };
+            loaded.index.judge(standing);
+            loaded.index.settle();
             *self.index.write().expect("no thread panics holding it") = Arc::new(loaded);
             return Ok(());
         }
         Err(VaultError::Refused("the index kept changing while it was read; try again".into()))
     }
 
+    /// Reads index objects, several at a time, and adds them in the order given, so that every process that reads the
+    /// same objects has the same index. False when one has vanished meanwhile.
+    fn read_objects(&self, objects: &[(ObjectId, u64)], loaded: &mut Loaded) -> Result<bool> {
+        let ring = self.ring();
+        let read = |id: &ObjectId| -> Result<std::result::Result<Record, String>> {
+            let sealed = self.store().get(&id.index_path())?;
+            let plain = open_object(&ring, Kind::Index, &sealed);
+            drop(sealed);
+            Ok(plain.and_then(|plain| Record::decode(&plain).map_err(|bad| bad.0.to_owned())))
+        };
+        for few in objects.chunks(self.threads()) {
+            let records: Vec<_> = std::thread::scope(|scope| {
+                let others: Vec<_> = few[1..].iter().map(|(id, _)| scope.spawn(|| read(id))).collect();
+                let mine = read(&few[0].0);
+                let others = others.into_iter().map(|other| other.join().expect("decoding does not panic"));
+                std::iter::once(mine).chain(others).collect()
+            });
+            for ((id, size), record) in few.iter().zip(records) {
+                match record {
+                    Err(VaultError::Missing { .. }) => return Ok(false),
+                    Err(error) => return Err(error),
+                    Ok(Ok(record)) => {
+                        let packs = loaded.index.add_record(&record);
+                        loaded.objects.push(IndexObject { id: *id, size: *size, packs });
+                    }
+                    Ok(Err(why)) => loaded.unreadable.push((id.index_path(), why)),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares the index with the packs that are there and returns their sizes by name. Entries of packs that are not
+    /// there — another process removed them while a third rewrote the index — give way to second copies of their
+    /// chunks, and nothing new relies on them.
+    pub(crate) fn take_stock(&self) -> Result<HashMap<String, u64>> {
+        let present: HashMap<String, u64> = self.store().list("packs")?.into_iter().map(|o| (o.name, o.size)).collect();
+        let mut loaded = self.index.write().expect("no thread panics holding it");
+        let standing = |pack: &PackRow| match pack.standing {
+            Standing::Marked if present.contains_key(&pack.id.to_string()) => Standing::Marked,
+            _ if present.contains_key(&pack.id.to_string()) => Standing::Sound,
+            _ => Standing::Missing,
+        };
+        if loaded.index.packs.iter().any(|pack| standing(pack) != pack.standing) {
+            let loaded = Arc::make_mut(&mut loaded);
+            loaded.index.judge(standing);
+            loaded.index.settle();
+        }
+        Ok(present)
+    }
+
+    /// Writes packs of an index as index objects of bounded size; returns their names.
+    pub(crate) fn write_packs(&self, index: &Index, packs: &[u32], superseded: &[ObjectId]) -> Result<Vec<ObjectId>> {
+        let mut written = Vec::new();
+        let mut rest = packs;
+        while !rest.is_empty() {
+            let mut chunks = 0;
+            let enough = |pack: &u32| {
+                let row = &index.packs[*pack as usize];
+                chunks +=
+                    (row.first_block..row.first_block + row.blocks).map(|b| index.chunks_of(b).len()).sum::<usize>();
+                chunks >= PER_OBJECT
+            };
+            let count = rest.iter().position(enough).map_or(rest.len(), |last| last + 1);
+            let (these, after) = rest.split_at(count);
+            written.push(self.write_index(&index.encode(these.iter().copied(), superseded))?);
+            rest = after;
+        }
+        Ok(written)
+    }
+
     /// Seals a record and writes it as an index object.
     pub(crate) fn write_index(&self, record: &[u8]) -> Result<ObjectId> {
         let sealed = seal_object(&self.ring(), Kind::Index, self.salt(), record);
         let id = ObjectId::of(&sealed);
-        self.store().put_new(&id.index_path(), sealed)?;
+        self.store().put_exact(&id.index_path(), sealed)?;
         Ok(id)
     }
 
@@ -319,7 +383,7 @@ impl Vault {
             format: FORMAT,
             packs: packs.len() as u64,
             packed: Bytes(packs.iter().map(|pack| pack.size).sum()),
-            marked: packs.iter().filter(|pack| pack.marked).count() as u64,
+            marked: packs.iter().filter(|pack| pack.standing == Standing::Marked).count() as u64,
             chunks: loaded.index.chunks() as u64,
             indexes: loaded.objects.len() as u64,
             snapshots: self.store().list("snapshots")?.len() as u64,

@@ -313,7 +313,36 @@ mod tests {
         assert_eq!(plain, vec![2; 30]);
     }
 
+    fn encoded() -> Vec<u8> {
+        let ring = Ring::for_tests(1);
+        let own = Header { kind: Kind::Pack, epoch: 1, salt: [4; 32] };
+        let mut out = Encoder::default();
+        sample(&ring).directory.encode(&own, &mut out);
+        out.bytes
+    }
+
     proptest! {
+        #[test]
+        fn mutated_directories_decode_or_fail(bytes in crate::tests::mutated(encoded())) {
+            let own = Header { kind: Kind::Pack, epoch: 1, salt: [4; 32] };
+            if let Ok(directory) = Directory::decode(&own, &bytes) {
+                for block in directory.blocks {
+                    prop_assert!(block.offset.checked_add(block.sealed).is_some());
+                    let total: u64 = block.chunks.iter().map(|(_, length)| u64::from(*length)).sum();
+                    prop_assert!(total == u64::from(block.plain) && block.plain as usize <= BLOCK_MAX);
+                }
+            }
+        }
+
+        #[test]
+        fn mutated_packs_read_or_fail(bytes in crate::tests::mutated(sample(&Ring::for_tests(1)).bytes)) {
+            let head = &bytes[..bytes.len().min(HEADER)];
+            let read = read_tail(&Ring::for_tests(1), head, &bytes, bytes.len() as u64);
+            if let Ok(Tail::More(needed)) = read {
+                prop_assert!(needed <= bytes.len() as u64);
+            }
+        }
+
         #[test]
         fn any_directory_bytes_decode_or_fail(bytes: Vec<u8>) {
             let own = Header { kind: Kind::Pack, epoch: 1, salt: [0; 32] };

@@ -9,19 +9,20 @@
 //! pack is marked. Order: new packs → index → marks; and for removal: index without the pack → pack → mark. A crash
 //! anywhere leaves more than needed, never less.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use backstop_model::{Span, Timestamp};
+use backstop_model::{SnapshotId, Span, Timestamp};
 use backstop_seams::{Progress, Tick};
 
 use crate::error::{Result, VaultError};
 use crate::id::ObjectId;
-use crate::index::Index;
+use crate::index::{Index, PackRow, Standing, key_of};
 use crate::intake::{Intake, Joiner, Stream};
 use crate::open::{Loaded, Vault};
 use crate::pack::Directory;
 use crate::press::Press;
 use crate::read::{Opener, visit_chunks};
+use crate::snapshot::Snapshot;
 
 /// How to prune.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,10 +61,19 @@ pub struct Pruned {
 struct PackUse {
     live: u64,
     total: u64,
+    /// Bytes that a rewrite would give back: those of blocks that do not move, and of chunks left out of the others.
+    gain: u64,
 }
 
 /// A block of which at least this share is live moves as it is; of others the live chunks are packed anew.
 const MOVE_WHOLE_PERCENT: u64 = 40;
+
+const DISAGREE: &str = "its directory is not what the index says";
+
+/// Whether a block with so many live bytes moves sealed as it is.
+fn moves_whole(live: u64, plain: u64) -> bool {
+    live * 100 >= plain * MOVE_WHOLE_PERCENT
+}
 
 impl Vault {
     /// Marks and removes packs that no snapshot needs.
@@ -73,6 +83,7 @@ impl Vault {
     /// knows — stops the prune before it changes anything.
     pub fn prune(&self, request: &PruneRequest, progress: &dyn Progress) -> Result<Pruned> {
         self.reload()?;
+        let present = self.take_stock()?;
         let loaded = self.loaded();
         if let Some((object, why)) = loaded.unreadable.first() {
             return Err(VaultError::damaged(object.clone(), format!("{why}; rebuild the index before pruning")));
@@ -81,13 +92,11 @@ impl Vault {
         let marks = self.marked_packs()?;
         let live = self.live_chunks(&loaded, progress)?;
         let used = pack_use(&loaded.index, &live);
-        let present: HashMap<String, u64> = self.store().list("packs")?.into_iter().map(|o| (o.name, o.size)).collect();
         let mut out = Pruned { packed: present.values().sum(), ..Pruned::default() };
 
-        let by_id: HashMap<ObjectId, u32> =
-            loaded.index.packs.iter().zip(0..).map(|(pack, at)| (pack.id, at)).collect();
-        let needed = |id: &ObjectId| by_id.get(id).is_some_and(|at| used[*at as usize].live > 0);
-        let mut remove: Vec<(ObjectId, u64)> = Vec::new();
+        let index = &loaded.index;
+        let needed = |id: &ObjectId| index.pack(id).is_some_and(|at| used[at as usize].live > 0);
+        let mut remove: BTreeMap<ObjectId, u64> = BTreeMap::new();
         let mut marked: HashSet<ObjectId> = HashSet::new();
         for mark in &marks {
             if needed(&mark.id) {
@@ -96,20 +105,18 @@ impl Vault {
                     self.store().delete(&mark.path)?;
                 }
             } else if request.at_once || is_over(mark.since, request.grace, now) {
-                remove.push((mark.id, present.get(&mark.id.to_string()).copied().unwrap_or(0)));
+                remove.insert(mark.id, present.get(&mark.id.to_string()).copied().unwrap_or(0));
             } else {
                 marked.insert(mark.id);
             }
         }
-        remove.sort_unstable();
-        remove.dedup();
 
         let rewrite = choose_rewrites(&loaded.index, &used, &marked, request.waste_ppm);
         let mut mark_now: Vec<(ObjectId, u64)> = Vec::new();
         for (name, size) in &present {
             let Some(id) = ObjectId::parse(name) else { continue };
-            let going = remove.iter().any(|(other, _)| *other == id) || marked.contains(&id);
-            let rewritten = by_id.get(&id).is_some_and(|at| rewrite.contains(at));
+            let going = remove.contains_key(&id) || marked.contains(&id);
+            let rewritten = index.pack(&id).is_some_and(|at| rewrite.contains(&at));
             if !going && (!needed(&id) || rewritten) {
                 mark_now.push((id, *size));
             }
@@ -119,43 +126,58 @@ impl Vault {
         if request.dry_run {
             out.marked = mark_now.len() as u64;
             out.removed = remove.len() as u64;
-            out.freed = remove.iter().map(|(_, size)| size).sum();
+            out.freed = remove.values().sum();
             return Ok(out);
         }
         if !rewrite.is_empty() {
             out.written = self.rewrite(&loaded, &rewrite, &live, progress)?;
         }
         if request.at_once {
-            remove.append(&mut mark_now);
+            remove.extend(mark_now.drain(..));
         }
         for (id, _) in &mark_now {
             self.store().put_new(&format!("trash/packs/{id}.{}", now.as_millisecond()), Vec::new())?;
         }
         out.marked = mark_now.len() as u64;
-        self.remove_packs(&loaded, &remove, &marks)?;
+        self.remove_packs(&loaded, &used, &remove, &marks)?;
         out.removed = remove.len() as u64;
-        out.freed = remove.iter().map(|(_, size)| size).sum();
+        out.freed = remove.values().sum();
         self.reload()?;
         Ok(out)
+    }
+
+    /// All snapshots, kept or in the trash. One that moves between the two while they are listed must not slip through:
+    /// whatever was on the shelf before the trash was read is on the shelf or in the trash afterwards, or we start over.
+    fn everything_kept(&self) -> Result<Vec<Snapshot>> {
+        let before = self.snapshot_ids()?;
+        let trash = self.trashed()?;
+        let (mut snapshots, bad) = self.snapshots()?;
+        if let Some(error) = bad.into_iter().next() {
+            return Err(error);
+        }
+        let moved = || VaultError::Refused("snapshots came or went while they were read; try again".into());
+        let mut read: HashSet<SnapshotId> = snapshots.iter().map(|snapshot| snapshot.id).collect();
+        let mut failed = Vec::new();
+        for trashed in &trash {
+            match self.trashed_snapshot(trashed) {
+                Ok(snapshot) if read.insert(snapshot.id) => snapshots.push(snapshot),
+                Ok(_) => {}
+                Err(VaultError::NoSnapshot { .. }) if read.contains(&trashed.id) => {}
+                Err(VaultError::NoSnapshot { .. }) => return Err(moved()),
+                Err(error) => failed.push((trashed.id, error)),
+            }
+        }
+        // Where a move to the trash was cut short and made again, one of the two copies is whole: that is enough.
+        if let Some((_, error)) = failed.into_iter().find(|(id, _)| !read.contains(id)) {
+            return Err(error);
+        }
+        if before.iter().all(|id| read.contains(id)) { Ok(snapshots) } else { Err(moved()) }
     }
 
     /// One bit a chunk: whether any snapshot, kept or in the trash, needs it.
     fn live_chunks(&self, loaded: &Loaded, progress: &dyn Progress) -> Result<Vec<u64>> {
         let mut live = vec![0u64; loaded.index.chunks().div_ceil(64)];
-        let (mut snapshots, bad) = self.snapshots()?;
-        if let Some(error) = bad.into_iter().next() {
-            return Err(error);
-        }
-        for trashed in self.trashed()? {
-            match self.trashed_snapshot(&trashed) {
-                Ok(snapshot) => snapshots.push(snapshot),
-                // Purged or brought back at this moment; if brought back, the list below would lack it: start over.
-                Err(VaultError::NoSnapshot { .. }) => {
-                    return Err(VaultError::Refused("the trash changed while it was read; try again".into()));
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let snapshots = self.everything_kept()?;
         let mut seen = HashSet::new();
         let total = snapshots.len() as u64;
         for (done, snapshot) in snapshots.iter().enumerate() {
@@ -181,7 +203,7 @@ impl Vault {
         let is_live = |position: u32| live[position as usize / 64] & (1 << (position % 64)) != 0;
         let mut packs: Vec<u32> = packs.iter().copied().collect();
         packs.sort_unstable();
-        let ((), written) = Intake::run(self, |intake| {
+        let ((), wrote) = Intake::run(self, |intake| {
             let mut opener = Opener::new(self.ring());
             let mut press = Press::new();
             let mut joiner = Joiner::new(Stream::Contents);
@@ -193,8 +215,13 @@ impl Vault {
                 intake.check()?;
                 let row = &index.packs[pack as usize];
                 let directory = self.directory(row.id, row.size)?;
-                if directory.blocks.len() != row.blocks as usize {
-                    return Err(VaultError::damaged(row.id.pack_path(), "its directory is not what the index says"));
+                let same = |(block, number): (&crate::pack::Block, u32)| {
+                    let chunks = block.chunks.iter().map(|(id, length)| (key_of(id), *length));
+                    chunks.eq(index.chunks_of(number).map(|position| index.chunk(position)))
+                };
+                let count = directory.blocks.len() == row.blocks as usize;
+                if !count || !directory.blocks.iter().zip(row.first_block..).all(same) {
+                    return Err(VaultError::damaged(row.id.pack_path(), DISAGREE));
                 }
                 for (block, number) in directory.blocks.iter().zip(row.first_block..) {
                     let positions = index.chunks_of(number);
@@ -206,17 +233,19 @@ impl Vault {
                     let start = u64::from(block.offset);
                     let path = row.id.pack_path();
                     let sealed = self.store().get_range(&path, start, start + u64::from(block.sealed))?;
-                    if live_bytes * 100 >= u64::from(block.plain) * MOVE_WHOLE_PERCENT {
+                    if moves_whole(live_bytes, u64::from(block.plain)) {
                         // Opened to make sure that what moves is whole; not decompressed.
                         opener.unseal(block.origin, &sealed)?;
                         intake.place_sealed(Stream::Contents, &sealed, block);
                         continue;
                     }
                     opener.open(&index.block(number), &sealed, &mut plain)?;
-                    let mut at = 0;
+                    let mut rest = &plain[..];
                     for ((id, length), position) in block.chunks.iter().zip(positions) {
-                        let bytes = &plain[at..at + *length as usize];
-                        at += *length as usize;
+                        let (bytes, after) = rest
+                            .split_at_checked(*length as usize)
+                            .ok_or_else(|| VaultError::damaged(path.clone(), DISAGREE))?;
+                        rest = after;
                         if is_live(position) {
                             if !opener.is_chunk(id, bytes) {
                                 return Err(VaultError::damaged(path, "a chunk is not the one it was named after"));
@@ -229,32 +258,35 @@ impl Vault {
             intake.flush(&mut joiner, &mut press);
             Ok(())
         })?;
-        Ok(written)
+        Ok(wrote.bytes)
     }
 
-    /// Takes packs out of the index, then removes them, then their marks.
-    fn remove_packs(&self, loaded: &Loaded, remove: &[(ObjectId, u64)], marks: &[crate::shelf::Mark]) -> Result<()> {
-        if remove.is_empty() {
-            return Ok(());
-        }
-        let going: HashSet<ObjectId> = remove.iter().map(|(id, _)| *id).collect();
-        // Only index objects that list one of the packs are written anew.
-        let mut stay = Vec::new();
+    /// Takes packs out of the index, then removes them, then their marks. Entries of packs that are gone already and
+    /// that nobody needs go with them; those that are needed stay, so that what is lost can be named.
+    fn remove_packs(
+        &self,
+        loaded: &Loaded,
+        used: &[PackUse],
+        remove: &BTreeMap<ObjectId, u64>,
+        marks: &[crate::shelf::Mark],
+    ) -> Result<()> {
+        let index = &loaded.index;
+        let goes = |pack: &u32| {
+            let row = &index.packs[*pack as usize];
+            remove.contains_key(&row.id) || row.standing == Standing::Missing && used[*pack as usize].live == 0
+        };
+        // Only index objects that list one of the packs are written anew. A pack may be listed by several.
+        let mut stay = BTreeSet::new();
         let mut replaced = Vec::new();
-        for object in &loaded.objects {
-            let packs = object.packs.clone();
-            if packs.clone().any(|pack| going.contains(&loaded.index.packs[pack as usize].id)) {
-                replaced.push(object.id);
-                stay.extend(packs.filter(|pack| !going.contains(&loaded.index.packs[*pack as usize].id)));
-            }
+        for object in loaded.objects.iter().filter(|object| object.packs.iter().any(goes)) {
+            replaced.push(object.id);
+            stay.extend(object.packs.iter().copied().filter(|pack| !goes(pack)));
         }
-        if !stay.is_empty() {
-            let record = loaded.index.encode(stay.into_iter(), &replaced);
-            self.write_index(&record)?;
-        }
+        let stay: Vec<u32> = stay.into_iter().collect();
+        self.write_packs(index, &stay, &replaced)?;
         replaced.iter().try_for_each(|id| self.store().delete(&id.index_path()))?;
-        going.iter().try_for_each(|id| self.store().delete(&id.pack_path()))?;
-        marks.iter().filter(|mark| going.contains(&mark.id)).try_for_each(|mark| self.store().delete(&mark.path))
+        remove.keys().try_for_each(|id| self.store().delete(&id.pack_path()))?;
+        marks.iter().filter(|mark| remove.contains_key(&mark.id)).try_for_each(|mark| self.store().delete(&mark.path))
     }
 
     /// The directory of a pack, read from its end.
@@ -284,61 +316,57 @@ fn is_over(since: Timestamp, grace: Span, now: Timestamp) -> bool {
 }
 
 fn pack_use(index: &Index, live: &[u64]) -> Vec<PackUse> {
+    let is_live = |position: &u32| live[*position as usize / 64] & (1 << (*position % 64)) != 0;
     let mut used = Vec::with_capacity(index.packs.len());
     for pack in &index.packs {
-        let mut this = PackUse { live: 0, total: 0 };
-        for block in pack.first_block..pack.first_block + pack.blocks {
-            for position in index.chunks_of(block) {
-                let length = u64::from(index.chunk(position).1);
-                this.total += length;
-                if live[position as usize / 64] & (1 << (position % 64)) != 0 {
-                    this.live += length;
-                }
-            }
+        let mut this = PackUse { live: 0, total: 0, gain: 0 };
+        for number in pack.first_block..pack.first_block + pack.blocks {
+            let block = index.block(number);
+            let (plain, sealed) = (u64::from(block.plain), u64::from(block.sealed));
+            let of_live = |position| u64::from(index.chunk(position).1);
+            let live: u64 = index.chunks_of(number).filter(is_live).map(of_live).sum();
+            this.total += plain;
+            this.live += live;
+            this.gain += match live {
+                0 => sealed,
+                live if moves_whole(live, plain) => 0,
+                live => sealed * (plain - live) / plain,
+            };
         }
         used.push(this);
     }
     used
 }
 
-/// Packs to rewrite: the most wasteful first, until what is left is within the limit.
+/// Packs to rewrite: those that give back most for their size first, until what is left to gain is within the limit.
+/// Waste inside blocks that would move as they are does not count, or the same packs would be rewritten for ever.
 fn choose_rewrites(index: &Index, used: &[PackUse], marked: &HashSet<ObjectId>, waste_ppm: u32) -> HashSet<u32> {
-    let waste = |at: usize| {
-        let PackUse { live, total } = used[at];
-        if total == 0 {
-            0
-        } else {
-            (u128::from(index.packs[at].size) * u128::from(total - live) / u128::from(total)) as u64
-        }
-    };
     let mut candidates: Vec<usize> = (0..used.len())
-        .filter(|at| used[*at].live > 0 && waste(*at) > 0 && !marked.contains(&index.packs[*at].id))
+        .filter(|at| used[*at].live > 0 && used[*at].gain > 0)
+        .filter(|at| index.packs[*at].standing != Standing::Missing && !marked.contains(&index.packs[*at].id))
         .collect();
-    candidates.sort_by_key(|at| std::cmp::Reverse(waste(*at) * 1000 / index.packs[*at].size.max(1)));
+    candidates.sort_by_key(|at| std::cmp::Reverse(used[*at].gain * 1000 / index.packs[*at].size.max(1)));
     let total: u64 = index.packs.iter().map(|pack| pack.size).sum();
-    let mut left: u64 = candidates.iter().map(|at| waste(*at)).sum();
+    let mut left: u64 = candidates.iter().map(|at| used[*at].gain).sum();
     let limit = (u128::from(total) * u128::from(waste_ppm) / 1_000_000) as u64;
     let mut chosen = HashSet::new();
     for at in candidates {
         if left <= limit {
             break;
         }
-        left -= waste(at);
+        left -= used[at].gain;
         chosen.insert(at as u32);
     }
     chosen
 }
 
-fn unused(index: &Index, used: &[PackUse], rewrite: &HashSet<u32>, remove: &[(ObjectId, u64)]) -> u64 {
-    let going: HashSet<ObjectId> = remove.iter().map(|(id, _)| *id).collect();
-    index
-        .packs
-        .iter()
-        .zip(0u32..)
-        .filter(|(pack, at)| !rewrite.contains(at) && !going.contains(&pack.id))
-        .map(|(pack, at)| {
-            let PackUse { live, total } = used[at as usize];
-            if total == 0 { 0 } else { (u128::from(pack.size) * u128::from(total - live) / u128::from(total)) as u64 }
-        })
-        .sum()
+fn unused(index: &Index, used: &[PackUse], rewrite: &HashSet<u32>, remove: &BTreeMap<ObjectId, u64>) -> u64 {
+    let stays = |(at, pack): &(u32, &PackRow)| {
+        !rewrite.contains(at) && !remove.contains_key(&pack.id) && pack.standing != Standing::Missing
+    };
+    let waste = |(at, pack): (u32, &PackRow)| {
+        let PackUse { live, total, .. } = used[at as usize];
+        if total == 0 { 0 } else { (u128::from(pack.size) * u128::from(total - live) / u128::from(total)) as u64 }
+    };
+    (0..).zip(&index.packs).filter(stays).map(waste).sum()
 }

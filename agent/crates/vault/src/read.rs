@@ -87,33 +87,43 @@ impl<'v> ChunkReader<'v> {
 
     /// The chunk's bytes.
     pub(crate) fn chunk(&mut self, id: &ChunkId) -> Result<&[u8]> {
-        let index = &self.loaded.index;
-        let at = index.find(id).ok_or_else(|| VaultError::UnknownChunk { chunk: format!("{id:?}") })?;
-        let from = index.offset_in_block(at);
-        let cached = self.cache.iter().position(|(block, _)| *block == at.block);
-        let position = match cached {
-            Some(position) => position,
-            None => {
-                let block = index.block(at.block);
-                let path = index.packs[block.pack as usize].id.pack_path();
-                let start = u64::from(block.offset);
-                let sealed = self.vault.store().get_range(&path, start, start + u64::from(block.sealed));
-                let sealed = sealed.map_err(|error| short_read(error, &path))?;
-                let mut plain = if self.cache.len() >= CACHED {
-                    self.cache.pop_front().map(|(_, buffer)| buffer).unwrap_or_default()
-                } else {
-                    Vec::new()
-                };
-                self.opener.open(&block, &sealed, &mut plain).map_err(|error| in_object(error, &path))?;
-                self.cache.push_back((at.block, plain));
-                self.cache.len() - 1
-            }
-        };
-        let bytes = self.cache[position].1.get(from..from + at.length as usize);
-        match bytes {
+        let mut found = self.locate(id);
+        if matches!(found, Err(VaultError::Missing { .. })) {
+            // The pack was removed after the index was read, or the index lists what is gone: a second copy may serve.
+            self.vault.take_stock()?;
+            self.loaded = self.vault.loaded();
+            self.cache.clear();
+            found = self.locate(id);
+        }
+        let (cached, range) = found?;
+        match self.cache[cached].1.get(range) {
             Some(bytes) if self.opener.is_chunk(id, bytes) => Ok(bytes),
             _ => Err(VaultError::damaged(format!("chunk {id:?}"), "its bytes are not those it was named after")),
         }
+    }
+
+    /// Which cached block holds the chunk, read if need be, and where in it.
+    fn locate(&mut self, id: &ChunkId) -> Result<(usize, std::ops::Range<usize>)> {
+        let index = &self.loaded.index;
+        let at = index.find(id).ok_or_else(|| VaultError::UnknownChunk { chunk: format!("{id:?}") })?;
+        let from = index.offset_in_block(at);
+        let range = from..from + at.length as usize;
+        if let Some(cached) = self.cache.iter().position(|(block, _)| *block == at.block) {
+            return Ok((cached, range));
+        }
+        let block = index.block(at.block);
+        let path = index.packs[block.pack as usize].id.pack_path();
+        let start = u64::from(block.offset);
+        let sealed = self.vault.store().get_range(&path, start, start + u64::from(block.sealed));
+        let sealed = sealed.map_err(|error| short_read(error, &path))?;
+        let mut plain = if self.cache.len() >= CACHED {
+            self.cache.pop_front().map(|(_, buffer)| buffer).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        self.opener.open(&block, &sealed, &mut plain).map_err(|error| in_object(error, &path))?;
+        self.cache.push_back((at.block, plain));
+        Ok((self.cache.len() - 1, range))
     }
 
     /// The extents of a file, lists resolved one at a time.
@@ -124,7 +134,8 @@ impl<'v> ChunkReader<'v> {
                 for (id, covers) in lists {
                     let extents = decode_list(self.chunk(id)?)
                         .map_err(|bad| VaultError::damaged(format!("list {id:?}"), bad.0))?;
-                    if extents.iter().map(Extent::length).sum::<u64>() != *covers {
+                    let sum = extents.iter().try_fold(0u64, |sum, extent| sum.checked_add(extent.length()));
+                    if sum != Some(*covers) {
                         return Err(VaultError::damaged(format!("list {id:?}"), "it does not cover what it should"));
                     }
                     extents.iter().try_for_each(&mut *visit)?;

@@ -7,6 +7,7 @@ use backstop_seams::{Content, Directory};
 use crossbeam_channel::{Sender, TrySendError};
 
 use crate::code::Encoder;
+use crate::id::ChunkId;
 use crate::intake::{Intake, Joiner, RawBlock, Stream};
 use crate::manifest::{Contents, Extent, LIST, Stored, encode_extents};
 use crate::open::Cuts;
@@ -80,9 +81,49 @@ impl Cutter {
 }
 
 /// Extents of a file as they come; moved to list chunks once they are many.
+///
+/// Lists end where the contents say so — block files at multiples of `span`, others after chunks whose id ends in a
+/// zero byte — and not after so many extents: else a hole filled near the front of a disk would change every list.
 struct Extents {
     open: Vec<Extent>,
-    lists: Vec<(crate::id::ChunkId, u64)>,
+    lists: Vec<(ChunkId, u64)>,
+    /// Ends of lists within `open`, while it is not known yet whether there will be lists at all.
+    ends: Vec<usize>,
+    /// How far the extents reach into the file.
+    reach: u64,
+    span: Option<u64>,
+}
+
+/// A list has at least this many extents, unless it is the last.
+const LIST_LEAST: usize = 64;
+/// And ends after this many at the latest.
+const LIST_MOST: usize = 8 << 10;
+
+impl Extents {
+    fn new(blocks: bool, size: u64) -> Self {
+        // The larger the disk, the longer its lists: their ids stand in one entry, which must stay a small chunk.
+        let span = match size >> 40 {
+            0 => 32 << 20,
+            1..32 => 512 << 20,
+            _ => 8 << 30,
+        };
+        Self { open: Vec::new(), lists: Vec::new(), ends: Vec::new(), reach: 0, span: blocks.then_some(span) }
+    }
+
+    fn push(&mut self, extent: Extent) {
+        let before = self.reach;
+        self.reach += extent.length();
+        self.open.push(extent);
+        let length = self.open.len() - self.ends.last().unwrap_or(&0);
+        let at_end = match (self.span, extent) {
+            (Some(span), _) => before / span != self.reach / span,
+            (None, Extent::Chunk { id, .. }) => id.0[31] == 0,
+            (None, Extent::Hole { .. }) => false,
+        };
+        if length >= LIST_MOST || at_end && length >= LIST_LEAST {
+            self.ends.push(self.open.len());
+        }
+    }
 }
 
 impl<'a, 'v> Reader<'a, 'v> {
@@ -156,8 +197,8 @@ impl<'a, 'v> Reader<'a, 'v> {
         size: u64,
         bytes: &mut u64,
     ) -> std::io::Result<(Contents, u64)> {
-        let mut extents = Extents { open: Vec::new(), lists: Vec::new() };
         let blocks = matches!(node.kind, NodeKind::File { cut: Cut::Blocks, .. });
+        let mut extents = Extents::new(blocks, size);
         let length = if size < HOLES_FROM {
             self.range(content, 0, size, blocks, &mut extents, bytes)?
         } else {
@@ -266,34 +307,43 @@ impl<'a, 'v> Reader<'a, 'v> {
         if length == 0 {
             return;
         }
-        if let Some(Extent::Hole { length: before }) = extents.open.last_mut() {
+        if extents.ends.last() != Some(&extents.open.len())
+            && let Some(Extent::Hole { length: before }) = extents.open.last_mut()
+        {
             *before += length;
+            extents.reach += length;
             return;
         }
         self.extent(extents, Extent::Hole { length });
     }
 
     fn extent(&mut self, extents: &mut Extents, extent: Extent) {
-        if extents.open.len() == LIST {
-            self.list(extents);
+        extents.push(extent);
+        if extents.open.len() > LIST || !extents.lists.is_empty() {
+            let mut from = 0;
+            for end in std::mem::take(&mut extents.ends) {
+                let list = self.list(&extents.open[from..end]);
+                extents.lists.push(list);
+                from = end;
+            }
+            extents.open.drain(..from);
         }
-        extents.open.push(extent);
     }
 
-    fn list(&mut self, extents: &mut Extents) {
+    fn list(&mut self, part: &[Extent]) -> (ChunkId, u64) {
         let mut out = Encoder::default();
-        encode_extents(&extents.open, &mut out);
+        encode_extents(part, &mut out);
         let id = self.intake.add(&mut self.lists, &mut self.press, &out.bytes);
-        extents.lists.push((id, extents.open.iter().map(Extent::length).sum()));
-        extents.open.clear();
+        (id, part.iter().map(Extent::length).sum())
     }
 
     fn seal_extents(&mut self, mut extents: Extents) -> Contents {
-        if extents.lists.is_empty() {
+        if extents.lists.is_empty() && extents.open.len() <= LIST {
             return Contents::Extents(extents.open);
         }
         if !extents.open.is_empty() {
-            self.list(&mut extents);
+            let list = self.list(&extents.open);
+            extents.lists.push(list);
         }
         Contents::Lists(extents.lists)
     }

@@ -46,8 +46,8 @@ pub struct RestoreSummary {
 /// A window ends at so many pieces or files.
 const WINDOW: usize = 100_000;
 /// Blocks are fetched together up to this many bytes, gaps up to `GAP` included.
-const READ_MAX: u32 = 8 << 20;
-const GAP: u32 = 128 << 10;
+const READ_MAX: u64 = 8 << 20;
+const GAP: u64 = 128 << 10;
 const TROUBLES_SHOWN: usize = 100;
 /// Files up to this size whose bytes are one chunk are written in one go.
 const WHOLE_MAX: u64 = 8 << 20;
@@ -96,6 +96,9 @@ impl Vault {
         progress: &dyn Progress,
     ) -> Result<RestoreSummary> {
         let snapshot = self.snapshot(&request.snapshot)?;
+        // What other processes wrote, moved or removed since the vault was opened.
+        self.reload()?;
+        self.take_stock()?;
         let loaded = self.loaded();
         let job = Job {
             vault: self,
@@ -336,9 +339,13 @@ impl Job<'_> {
         };
         for of_block in pieces.chunk_by(|a, b| a.block == b.block) {
             let block = index.block(of_block[0].block);
-            let from = (block.offset - first.offset) as usize;
-            let sealed = &read[from..from + block.sealed as usize];
-            if let Err(error) = worker.opener.open(&block, sealed, &mut worker.plain) {
+            let from = u64::from(block.offset) - u64::from(first.offset);
+            let from = usize::try_from(from).expect("a run is at most a few blocks long");
+            let opened = match read.get(from..from + block.sealed as usize) {
+                Some(sealed) => worker.opener.open(&block, sealed, &mut worker.plain),
+                None => Err(VaultError::damaged(path.clone(), "a block lies outside of it")),
+            };
+            if let Err(error) = opened {
                 self.give_up(files, of_block, &in_object(error, &path))?;
                 continue;
             }
@@ -439,13 +446,12 @@ fn runs<'p>(index: &Index, pieces: &'p [Piece]) -> Vec<&'p [Piece]> {
     let mut out = Vec::new();
     let mut from = 0;
     let mut first: Option<BlockAt> = None;
-    let mut end = 0;
+    let mut end = 0u64;
     for (at, piece) in pieces.iter().enumerate() {
         let block = index.block(piece.block);
+        let (offset, sealed) = (u64::from(block.offset), u64::from(block.sealed));
         let joins = first.is_some_and(|first| {
-            first.pack == block.pack
-                && block.offset <= end + GAP
-                && block.offset + block.sealed - first.offset <= READ_MAX
+            first.pack == block.pack && offset <= end + GAP && offset + sealed - u64::from(first.offset) <= READ_MAX
         });
         if !joins {
             if at > from {
@@ -454,7 +460,7 @@ fn runs<'p>(index: &Index, pieces: &'p [Piece]) -> Vec<&'p [Piece]> {
             from = at;
             first = Some(block);
         }
-        end = block.offset + block.sealed;
+        end = offset + sealed;
     }
     if from < pieces.len() {
         out.push(&pieces[from..]);

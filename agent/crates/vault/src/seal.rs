@@ -229,6 +229,17 @@ mod tests {
         assert!(open_object(&ring, Kind::Index, &sealed).is_err());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn mutated_objects_open_to_what_was_sealed_or_not_at_all(
+            bytes in crate::tests::mutated(seal_object(&Ring::for_tests(7), Kind::Index, [5; 32], &[9; 700])),
+        ) {
+            if let Ok(plain) = open_object(&Ring::for_tests(7), Kind::Index, &bytes) {
+                proptest::prop_assert_eq!(plain, vec![9; 700]);
+            }
+        }
+    }
+
     #[test]
     fn an_object_cut_between_frames_does_not_open() {
         let ring = Ring::for_tests(7);

@@ -37,6 +37,11 @@ fn parse_timed(name: &str) -> Option<([u8; 32], Timestamp)> {
     Some((id, Timestamp::from_millisecond(millis.parse().ok()?).ok()?))
 }
 
+/// Whether a snapshot's sealed bytes are those its name stands for.
+fn is_named(id: &SnapshotId, sealed: &[u8]) -> bool {
+    blake3::hash(sealed) == blake3::Hash::from_bytes(id.0)
+}
+
 impl Vault {
     /// Ids of all kept snapshots.
     ///
@@ -91,7 +96,7 @@ impl Vault {
             Err(VaultError::Missing { .. }) => return Err(VaultError::NoSnapshot { id: id.short() }),
             other => other?,
         };
-        if blake3::hash(&sealed) != blake3::Hash::from_bytes(id.0) {
+        if !is_named(id, &sealed) {
             return Err(VaultError::damaged(path, "its bytes are not those it was named after"));
         }
         let plain = open_object(&self.ring(), Kind::Snapshot, &sealed).map_err(|why| VaultError::damaged(path, why))?;
@@ -118,6 +123,18 @@ impl Vault {
         Ok(all.iter().filter(|o| o.name.starts_with(&prefix)).map(|o| format!("trash/snapshots/{}", o.name)).collect())
     }
 
+    /// The bytes of a copy in the trash that are those it was named after.
+    fn whole_in_trash(&self, id: &SnapshotId) -> Result<Option<bytes::Bytes>> {
+        for entry in self.trash_entries(id)? {
+            match self.store().get(&entry) {
+                Ok(sealed) if is_named(id, &sealed) => return Ok(Some(sealed)),
+                Ok(_) | Err(VaultError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Moves a snapshot to the trash. Doing it twice is fine.
     ///
     /// # Errors
@@ -129,23 +146,34 @@ impl Vault {
             Err(VaultError::Missing { .. }) => return Err(VaultError::NoSnapshot { id: id.short() }),
             other => other?,
         };
-        let since = self.parts.clock.now().as_millisecond();
-        self.store().put_new(&format!("trash/snapshots/{id}.{since}"), sealed)?;
+        // Damaged here, whole in the trash (an earlier move was cut short): the whole one is not written over.
+        if is_named(id, &sealed) || self.whole_in_trash(id)?.is_none() {
+            let since = self.parts.clock.now().as_millisecond();
+            self.store().put_exact(&format!("trash/snapshots/{id}.{since}"), sealed)?;
+        }
         self.store().delete(&path)
     }
 
     /// Brings a snapshot back from the trash. Doing it twice is fine.
     ///
     /// # Errors
-    /// `NoSnapshot` when it is in neither place.
+    /// `NoSnapshot` when it is in neither place; `Damaged` when no copy of it is whole.
     pub fn recover(&self, id: &SnapshotId) -> Result<()> {
         let path = format!("snapshots/{id}");
         let entries = self.trash_entries(id)?;
-        let Some(first) = entries.first() else {
+        if entries.is_empty() {
             return if self.store().exists(&path)? { Ok(()) } else { Err(VaultError::NoSnapshot { id: id.short() }) };
+        }
+        let kept = match self.store().get(&path) {
+            Err(VaultError::Missing { .. }) => None,
+            other => Some(other?),
         };
-        let sealed = self.store().get(first)?;
-        self.store().put_new(&path, sealed)?;
+        if !kept.is_some_and(|kept| is_named(id, &kept)) {
+            let sealed = self
+                .whole_in_trash(id)?
+                .ok_or_else(|| VaultError::damaged(path.clone(), "no copy of it has the bytes it was named after"))?;
+            self.store().put_exact(&path, sealed)?;
+        }
         entries.iter().try_for_each(|entry| self.store().delete(entry))
     }
 

@@ -14,11 +14,12 @@ use crate::store::Store;
 /// Larger objects in `keys/` are not slots.
 const SLOT_MAX: u64 = 64 << 10;
 
-pub(crate) fn write_slot(store: &Store, slot: &Slot) -> Result<()> {
+/// Writes a slot and returns where.
+pub(crate) fn write_slot(store: &Store, slot: &Slot) -> Result<String> {
     let body = serde_json::to_vec_pretty(slot).expect("strings and numbers");
-    let name = blake3::hash(&body).to_hex();
-    store.put_new(&format!("keys/{name}"), body)?;
-    Ok(())
+    let path = format!("keys/{}", blake3::hash(&body).to_hex());
+    store.put_exact(&path, body)?;
+    Ok(path)
 }
 
 /// All slots with the object each stands in; foreign objects are passed over.
@@ -63,12 +64,14 @@ pub(crate) fn unlock(store: &Store, vault: &str, secret: &Secret) -> Result<Ring
 }
 
 impl Vault {
-    /// The key slots, newest generation of each.
+    /// The key slots, newest generation of each. Objects in `keys/` that no holder of the ring made are passed over.
     ///
     /// # Errors
     /// The store's.
     pub fn slots(&self) -> Result<Vec<Slot>> {
+        let ring = self.ring();
         let mut slots: Vec<Slot> = read_slots(self.store())?.into_iter().map(|(_, slot)| slot).collect();
+        slots.retain(|slot| slot.is_genuine(&ring, &self.id));
         slots.sort_by(|a, b| a.slot.cmp(&b.slot).then(b.generation.cmp(&a.generation)));
         slots.dedup_by(|a, b| a.slot == b.slot);
         Ok(slots)
@@ -112,9 +115,12 @@ impl Vault {
     /// With `replacement`, the slot that `current` opens is replaced by one for the new secret. No data is rewritten.
     ///
     /// # Errors
-    /// The store's; the vault opens with the old secrets then, and the next rotation completes.
+    /// `WrongKey`, `Refused` when the slots changed meanwhile, the store's; the vault opens with the old secrets then, and
+    /// the next rotation completes.
     pub fn rotate(&self, current: &Secret, replacement: Option<(&Secret, &str)>) -> Result<u32> {
-        let old = self.ring();
+        // The ring as it is now: another process may have rotated since this one opened the vault.
+        let stored = Arc::new(unlock(self.store(), &self.id, current)?);
+        let old = if stored.covers(&self.ring()) { stored } else { self.ring() };
         let ring = old.with_new_epoch(&*self.parts.entropy);
         let now = Clock::now(&*self.parts.clock);
         let before = read_slots(self.store())?;
@@ -125,18 +131,27 @@ impl Vault {
             }
             None => Vec::new(),
         };
-        if let Some((secret, label)) = replacement {
-            write_slot(self.store(), &Slot::make(&ring, &self.id, label, secret, now, &*self.parts.entropy)?)?;
+        let stay: Vec<Slot> = self.slots()?.into_iter().filter(|slot| !leaving.contains(&slot.slot)).collect();
+        if stay.iter().any(|slot| !before.iter().any(|(_, known)| known.slot == slot.slot)) {
+            return Err(VaultError::Refused("the key slots changed during the rotation; try again".into()));
         }
-        for slot in self.slots()? {
-            let fresh = !before.iter().any(|(_, known)| known.slot == slot.slot);
-            if fresh || leaving.contains(&slot.slot) {
-                continue;
-            }
+        let mut written = Vec::new();
+        if let Some((secret, label)) = replacement {
+            let slot = Slot::make(&ring, &self.id, label, secret, now, &*self.parts.entropy)?;
+            written.push(write_slot(self.store(), &slot)?);
+        }
+        for slot in stay {
             let next = slot
                 .rewrapped(&ring, &self.id, now, &*self.parts.entropy)
                 .ok_or_else(|| VaultError::damaged(format!("keys/{}", slot.slot), "its public key does not read"))?;
-            write_slot(self.store(), &next)?;
+            written.push(write_slot(self.store(), &next)?);
+        }
+        // Two rotations at once would each hide what the other seals. Both write before they look, so at least one sees
+        // the other and withdraws.
+        let stranger = |path: &String| !written.contains(path) && !before.iter().any(|(known, _)| known == path);
+        if read_slots(self.store())?.iter().any(|(path, _)| stranger(path)) {
+            written.iter().try_for_each(|path| self.store().delete(path))?;
+            return Err(VaultError::Refused("the key slots changed during the rotation; try again".into()));
         }
         // Only now, with every new slot durable, the old ones go.
         for (path, _) in before {

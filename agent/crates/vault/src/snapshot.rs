@@ -91,3 +91,33 @@ impl Snapshot {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample() -> Snapshot {
+        Snapshot {
+            id: SnapshotId([7; 32]),
+            about: crate::tests::about("b1", Timestamp::UNIX_EPOCH),
+            completeness: Completeness::Partial { troubles: 3 },
+            size: u64::MAX,
+            entries: 5,
+            stored: 6,
+            branches: vec![ChunkId([1; 32]), ChunkId([2; 32])],
+        }
+    }
+
+    #[test]
+    fn a_snapshot_reads_back() {
+        assert_eq!(Snapshot::decode(SnapshotId([7; 32]), &sample().encode()), Ok(sample()));
+    }
+
+    proptest! {
+        #[test]
+        fn mutated_snapshots_decode_or_fail(bytes in crate::tests::mutated(sample().encode())) {
+            let _ = Snapshot::decode(SnapshotId([7; 32]), &bytes);
+        }
+    }
+}

@@ -1,4 +1,7 @@
 //! The object store as the engine sees it: blocking, put-if-absent, and nothing more.
+//!
+//! What is asked of a store: a put publishes the whole object or nothing, and what was put is durable and listed when
+//! the put returns. Everything else — order of effects, two-phase removal — stands on that.
 
 use std::sync::Arc;
 
@@ -73,10 +76,42 @@ impl Store {
         }
     }
 
+    /// Writes an object whose name stands for its bytes; one of that name with other bytes is replaced.
+    ///
+    /// Stores publish an object whole or not at all (the local one flushes before it links the name, the networked ones
+    /// are atomic), so other bytes are damage: a disk that lied about a flush, or rot. They must not stand in for what is
+    /// written now, and nothing is lost with them: the name says that they are not what anybody wrote.
+    pub(crate) fn put_exact(&self, object: &str, bytes: impl Into<Bytes>) -> Result<Put> {
+        let bytes: Bytes = bytes.into();
+        for _ in 0..3 {
+            if self.put_new(object, bytes.clone())? == Put::New {
+                return Ok(Put::New);
+            }
+            match self.get(object) {
+                Ok(found) if found == bytes => return Ok(Put::Existed),
+                Ok(_) => self.delete(object)?,
+                // Another process is removing it at this moment.
+                Err(VaultError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(VaultError::Refused(format!("`{object}` keeps changing while it is written; try again")))
+    }
+
     /// The whole object.
     pub(crate) fn get(&self, object: &str) -> Result<Bytes> {
         let path = Path::from(object);
         self.wait(async { self.inner.get(&path).await?.bytes().await }).map_err(|source| failed(object, source))
+    }
+
+    /// A whole object that is known to be small: anything longer is not what it should be, and is not read.
+    pub(crate) fn get_small(&self, object: &str, most: u64) -> Result<Bytes> {
+        let path = Path::from(object);
+        let size = self.wait(self.inner.head(&path)).map_err(|source| failed(object, source))?.size;
+        if size > most {
+            return Err(VaultError::damaged(object, format!("it has {size} bytes, more than the {most} it may have")));
+        }
+        self.get(object)
     }
 
     /// Bytes `start..end` of the object; fails when it is shorter.

@@ -1,6 +1,6 @@
 //! Evidence: are the bytes there, are they what was written, does a restored tree equal its manifest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -89,6 +89,7 @@ impl Vault {
     /// `Interrupted` (what was checked is in the ledger), `NoSnapshot`, the store's. Damage is no error: it is the answer.
     pub fn check(&self, request: &CheckRequest<'_>, progress: &dyn Progress) -> Result<CheckSummary> {
         self.reload()?;
+        let present = self.take_stock()?;
         let loaded = self.loaded();
         let mut summary = CheckSummary::default();
         for (object, why) in &loaded.unreadable {
@@ -96,7 +97,6 @@ impl Vault {
         }
         let snapshots = self.wanted(request, &mut summary)?;
         let (needed, unreadable_manifest) = self.needed_packs(&loaded, &snapshots)?;
-        let present: HashMap<String, u64> = self.store().list("packs")?.into_iter().map(|o| (o.name, o.size)).collect();
         let mut bad = HashSet::new();
         let mut to_read = Vec::new();
         for pack in &needed {

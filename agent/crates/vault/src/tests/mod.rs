@@ -1,9 +1,13 @@
 //! What the vault's tests share: a tree in memory, time and randomness from a seed.
 
 mod copying;
+mod crash;
 mod damage;
+mod fragile;
+mod golden;
 mod life;
 mod pruning;
+mod races;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -282,6 +286,28 @@ pub(crate) fn assert_restores(vault: &Vault, made: &Made, expected: &Tree) {
     let summary = summary.expect("restores");
     assert_eq!(summary.troubles, []);
     assert!(tree.same_as(expected), "the restored tree differs");
+}
+
+/// Valid bytes with a few bits flipped, cut short, or with a part doubled: what gets past a decoder's first checks.
+pub(crate) fn mutated(valid: Vec<u8>) -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let change = (0..3u8, any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>());
+    prop::collection::vec(change, 1..4).prop_map(move |changes| {
+        let mut bytes = valid.clone();
+        for (kind, at, other, value) in changes {
+            let (at, other) = (at.index(bytes.len() + 1), other.index(bytes.len() + 1));
+            let (from, to) = (at.min(other), at.max(other));
+            match kind {
+                0 if from < bytes.len() => bytes[from] ^= value,
+                1 => bytes.truncate(to),
+                _ => {
+                    let part = bytes[from..to.min(from + 300)].to_vec();
+                    bytes.splice(to..to, part);
+                }
+            }
+        }
+        bytes
+    })
 }
 
 /// Bytes that do not compress, from a seed.

@@ -67,7 +67,7 @@ fn a_backup_that_outlasts_the_grace_period_notices_marks() {
     world.vault.trash(&made.snapshot.id).expect("moves");
     world.vault.purge(&made.snapshot.id).expect("purges");
     prune(&world, 0);
-    assert!(matches!(world.vault.check_footing(&footing), Err(VaultError::Overtaken)));
+    assert!(matches!(world.vault.check_footing(&footing, &[]), Err(VaultError::Overtaken)));
 }
 
 #[test]
