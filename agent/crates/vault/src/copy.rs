@@ -362,7 +362,7 @@ impl Copier<'_, '_> {
         let fresh: Vec<bool> = named.iter().map(|(id, ..)| self.intake.claim(id)).collect();
         if named.len() == chunks.len() && fresh.iter().all(|fresh| *fresh) {
             // The payload of the old block serves as it is; only the seal is new.
-            let payload = self.opener.unseal(at.origin, sealed)?.to_vec();
+            let payload = self.opener.unseal(at.origin, sealed)?;
             let chunks = named.iter().map(|(id, length, _)| (*id, *length)).collect();
             self.intake
                 .place(Stream::Contents, LooseBlock { payload, compressed: at.compressed, plain: at.plain, chunks });

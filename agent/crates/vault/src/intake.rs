@@ -76,6 +76,8 @@ pub(crate) struct Intake<'v> {
     claimed: Vec<Mutex<HashSet<Key>>>,
     open: [Mutex<Option<Builder>>; 2],
     buffers: Mutex<Vec<Vec<u8>>>,
+    /// Buffers of plain blocks, for the next ones.
+    spares: Mutex<Vec<Vec<u8>>>,
     full: Sender<Finished>,
     written: Mutex<Vec<(ObjectId, u64, Directory)>>,
     indexed: Mutex<Vec<ObjectId>>,
@@ -90,12 +92,11 @@ impl Joiner {
         Self { stream, plain: Vec::new(), chunks: Vec::new() }
     }
 
-    fn take(&mut self) -> Option<RawBlock> {
+    fn take(&mut self, spare: Vec<u8>) -> Option<RawBlock> {
         if self.chunks.is_empty() {
             return None;
         }
-        let capacity = self.plain.capacity().min(2 * BLOCK_TARGET);
-        let plain = std::mem::replace(&mut self.plain, Vec::with_capacity(capacity));
+        let plain = std::mem::replace(&mut self.plain, spare);
         Some(RawBlock { stream: self.stream, plain, chunks: std::mem::take(&mut self.chunks) })
     }
 }
@@ -120,6 +121,7 @@ impl<'v> Intake<'v> {
             claimed: (0..64).map(|_| Mutex::default()).collect(),
             open: [Mutex::default(), Mutex::default()],
             buffers: Mutex::default(),
+            spares: Mutex::default(),
             full,
             written: Mutex::default(),
             indexed: Mutex::default(),
@@ -236,9 +238,13 @@ impl<'v> Intake<'v> {
 
     /// Presses what is left in a joiner.
     pub(crate) fn flush(&self, joiner: &mut Joiner, press: &mut Press) {
-        if let Some(block) = joiner.take() {
+        if let Some(block) = joiner.take(self.spare()) {
             self.store_block(press, block);
         }
+    }
+
+    fn spare(&self) -> Vec<u8> {
+        self.spares.lock().expect("no thread panics holding it").pop().unwrap_or_default()
     }
 
     /// Compresses a block and seals it into the open pack.
@@ -246,6 +252,9 @@ impl<'v> Intake<'v> {
         let (payload, compressed) = press.press(&block.plain);
         let plain = u32::try_from(block.plain.len()).expect("blocks are at most 8 MiB");
         self.place(block.stream, LooseBlock { payload, compressed, plain, chunks: block.chunks });
+        let mut spare = block.plain;
+        spare.clear();
+        self.spares.lock().expect("no thread panics holding it").push(spare);
     }
 
     /// Claims a chunk whose bytes come from elsewhere (copying); false when the vault has it already.
@@ -256,7 +265,7 @@ impl<'v> Intake<'v> {
     }
 
     /// Seals a block into the open pack of its stream; hands the pack on when it is full.
-    pub(crate) fn place(&self, stream: Stream, block: LooseBlock) {
+    pub(crate) fn place(&self, stream: Stream, block: LooseBlock<'_>) {
         self.in_pack(stream, |pack| pack.add(block));
     }
 

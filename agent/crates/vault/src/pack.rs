@@ -55,9 +55,9 @@ pub struct Directory {
 
 /// A block ready to be placed: compressed or not, not yet sealed.
 #[derive(Debug)]
-pub struct LooseBlock {
+pub struct LooseBlock<'a> {
     /// The bytes to seal.
-    pub payload: Vec<u8>,
+    pub payload: &'a [u8],
     /// Whether `payload` is a zstd frame.
     pub compressed: bool,
     /// Length once decompressed.
@@ -110,9 +110,9 @@ impl Builder {
     }
 
     /// Seals a block at the end.
-    pub fn add(&mut self, block: LooseBlock) {
+    pub fn add(&mut self, block: LooseBlock<'_>) {
         let offset = self.bytes.len();
-        self.bytes.extend_from_slice(&block.payload);
+        self.bytes.extend_from_slice(block.payload);
         self.seal.close(u64::from(self.counter), Role::Body, &mut self.bytes, offset);
         let origin = Origin { epoch: self.header.epoch, salt: self.header.salt, counter: self.counter };
         self.counter += 1;
@@ -273,7 +273,7 @@ mod tests {
         let mut pack = Builder::new(ring, [3; 32], Vec::new());
         for n in 0..5u8 {
             let chunks = vec![(ChunkId([n; 32]), 10), (ChunkId([n + 100; 32]), 20)];
-            pack.add(LooseBlock { payload: vec![n; 30], compressed: false, plain: 30, chunks });
+            pack.add(LooseBlock { payload: &[n; 30], compressed: false, plain: 30, chunks });
         }
         pack.finish()
     }

@@ -11,27 +11,30 @@ pub(crate) struct Press {
     probe: zstd::bulk::Compressor<'static>,
     /// The last block did not compress: look at a sample before spending time on the next.
     doubtful: bool,
+    /// Reused for every block: fresh pages cost more than the compression of what would be written to them.
+    out: Vec<u8>,
     scratch: Vec<u8>,
 }
 
 impl Press {
     pub(crate) fn new() -> Self {
         let make = |level| zstd::bulk::Compressor::new(level).expect("allocating a context");
-        Self { zstd: make(LEVEL), probe: make(1), doubtful: false, scratch: Vec::new() }
+        Self { zstd: make(LEVEL), probe: make(1), doubtful: false, out: Vec::new(), scratch: Vec::new() }
     }
 
     /// The bytes to store and whether they are compressed.
-    pub(crate) fn press(&mut self, plain: &[u8]) -> (Vec<u8>, bool) {
+    pub(crate) fn press<'a>(&'a mut self, plain: &'a [u8]) -> (&'a [u8], bool) {
         if self.doubtful && !self.sample_pays(plain) {
-            return (plain.to_vec(), false);
+            return (plain, false);
         }
-        let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(plain.len()));
-        let pays = match self.zstd.compress_to_buffer(plain, &mut out) {
+        self.out.clear();
+        self.out.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        let pays = match self.zstd.compress_to_buffer(plain, &mut self.out) {
             Ok(length) => length + length / 32 < plain.len(),
             Err(_) => false,
         };
         self.doubtful = !pays;
-        if pays { (out, true) } else { (plain.to_vec(), false) }
+        if pays { (&self.out, true) } else { (plain, false) }
     }
 
     /// Compresses four slices of 4 KiB fast: already compressed or encrypted data shows at once.
@@ -82,11 +85,12 @@ mod tests {
         let mut press = Press::new();
         let text = b"the quick brown fox ".repeat(5000);
         let (packed, compressed) = press.press(&text);
+        let packed = &packed.to_vec();
         assert!(compressed && packed.len() < text.len() / 20);
         let mut out = Vec::new();
-        Unpress::new().unpress(&packed, text.len(), &mut out).expect("reads back");
+        Unpress::new().unpress(packed, text.len(), &mut out).expect("reads back");
         assert_eq!(out, text);
-        assert!(Unpress::new().unpress(&packed, text.len() - 1, &mut out).is_err());
+        assert!(Unpress::new().unpress(packed, text.len() - 1, &mut out).is_err());
         let mut noise = vec![0; 100_000];
         blake3::Hasher::new().finalize_xof().fill(&mut noise);
         for _ in 0..2 {
