@@ -4,7 +4,7 @@ mod copying;
 mod crash;
 mod damage;
 mod fragile;
-mod golden;
+
 mod life;
 mod pruning;
 mod races;
