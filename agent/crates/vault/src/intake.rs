@@ -214,10 +214,10 @@ impl<'v> Intake<'v> {
             self.fail(VaultError::Refused(format!("a record of {} bytes is too large for the vault", bytes.len())));
             return None;
         }
-        let full = if joiner.plain.len() + bytes.len() > BLOCK_MAX { joiner.take() } else { None };
+        let full = if joiner.plain.len() + bytes.len() > BLOCK_MAX { joiner.take(self.spare()) } else { None };
         joiner.plain.extend_from_slice(bytes);
         joiner.chunks.push((id, u32::try_from(bytes.len()).expect("at most 8 MiB")));
-        full.or_else(|| if joiner.plain.len() >= BLOCK_TARGET { joiner.take() } else { None })
+        full.or_else(|| if joiner.plain.len() >= BLOCK_TARGET { joiner.take(self.spare()) } else { None })
     }
 
     /// Takes a chunk and presses full blocks on this thread.
