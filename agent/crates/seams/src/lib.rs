@@ -3,8 +3,13 @@
 //!
 //! [`time`] — clock and randomness as arguments; [`files`] — directories and small files; [`source`] — reading a tree; [`target`] — writing one back;
 //! [`journal`] — where the executor writes before it acts; [`progress`] — how long work speaks and is stopped;
-//! [`probe`] — programs run against a restored tree.
+//! [`probe`] — programs run against a restored tree; [`cloud`] — machines, their disks and native snapshots.
+//!
+//! With the feature `conformance`, the module of that name holds the suites that implementations run in their tests.
 
+pub mod cloud;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod files;
 pub mod journal;
 pub mod probe;
@@ -13,6 +18,7 @@ pub mod source;
 pub mod target;
 pub mod time;
 
+pub use cloud::{Cloud, CloudFault};
 pub use files::{Files, Trees};
 pub use journal::Journal;
 pub use probe::{Probe, ProbeAnswer};
