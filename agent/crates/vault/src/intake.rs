@@ -22,8 +22,8 @@ use crate::press::Press;
 
 /// Chunks are joined until a block has this many plain bytes.
 const BLOCK_TARGET: usize = 1 << 20;
-/// A pack is finished once it has this many bytes.
-const PACK_TARGET: usize = 32 << 20;
+/// A pack is finished once it has this many bytes. Three may be in memory: one open, one waiting, one being written.
+const PACK_TARGET: usize = 20 << 20;
 /// Index objects are written along the way after so many packs, so that an interrupted first backup of a large
 /// workload keeps what it has uploaded.
 const INDEX_EVERY: usize = 64;
