@@ -476,7 +476,7 @@ mod tests {
             offset: 48 + b as u32 * 100,
             sealed: 100,
             plain: per_block as u32 * 10,
-            compressed: b % 2 == 0,
+            compressed: b.is_multiple_of(2),
             origin: origin(b),
             chunks: (0..per_block).map(|c| (id(from + b * per_block + c), 10)).collect(),
         };

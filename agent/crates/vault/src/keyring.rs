@@ -230,7 +230,8 @@ impl Slot {
         let derivation = if secret.raw().is_some() {
             Derivation::Raw
         } else {
-            // 64 MiB and three passes: the second recommended choice of RFC 9106, about a tenth of a second.
+            // 64 MiB and three passes as in the second recommended choice of RFC 9106, on one lane: about a tenth of a
+            // second.
             Derivation::Argon2id { memory: 64 << 10, passes: 3, lanes: 1, salt: hex(&random32(entropy)[..16]) }
         };
         let scalar = derive(secret, &derivation).ok_or_else(|| VaultError::Refused("the key is empty".into()))?;

@@ -298,7 +298,7 @@ impl Builder {
         self.before.clone_from(&entry.node.path);
         self.entries += 1;
         self.path_bytes += entry.node.path.len();
-        let cut_here = self.entries >= 64 && path_hash(&entry.node.path) % 448 == 0;
+        let cut_here = self.entries >= 64 && path_hash(&entry.node.path).is_multiple_of(448);
         if cut_here || self.segment.bytes.len() >= 128 << 10 || self.path_bytes + PATH_MAX > PATHS_MAX {
             self.end_segment(emit)?;
         }
@@ -421,8 +421,8 @@ mod tests {
             mtime: (-5, 999_999_999),
             ctime: (1 << 33, 1),
             inode: 99,
-            device: if n % 2 == 0 { 3 } else { 0 },
-            links: if n % 2 == 0 { 2 } else { 1 },
+            device: if n.is_multiple_of(2) { 3 } else { 0 },
+            links: if n.is_multiple_of(2) { 2 } else { 1 },
             xattrs: vec![(b"user.x".to_vec(), vec![n; 3])],
         };
         let kind = NodeKind::File { size: 100 + (1 << 40), cut: Cut::Blocks };

@@ -47,7 +47,7 @@ fn read_slots(store: &Store) -> Result<Vec<(String, Slot)>> {
 pub(crate) fn unlock(store: &Store, vault: &str, secret: &Secret) -> Result<Ring> {
     let mut slots = read_slots(store)?;
     // Newest first, and only one derivation for a slot that exists in two generations.
-    slots.sort_by(|(_, a), (_, b)| b.generation.cmp(&a.generation));
+    slots.sort_by_key(|(_, slot)| std::cmp::Reverse(slot.generation));
     let mut tried = std::collections::HashSet::new();
     let mut best: Option<Ring> = None;
     for (_, slot) in &slots {

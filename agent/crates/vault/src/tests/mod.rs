@@ -4,6 +4,7 @@ mod copying;
 mod crash;
 mod damage;
 mod fragile;
+mod golden;
 
 mod life;
 mod pruning;
@@ -60,10 +61,13 @@ impl Clock for Hand {
     }
 }
 
+/// Entries by path, with their contents.
+pub(crate) type Files = BTreeMap<Vec<u8>, (Node, Vec<u8>)>;
+
 /// A tree in memory: source and target. Counts the bytes read from it.
 #[derive(Default)]
 pub(crate) struct Tree {
-    pub entries: Mutex<BTreeMap<Vec<u8>, (Node, Vec<u8>)>>,
+    pub entries: Mutex<Files>,
     pub read: Arc<AtomicU64>,
 }
 
@@ -83,7 +87,7 @@ impl Tree {
         let meta =
             Meta { mode: 0o644, mtime: (time, 5), ctime: (time, 5), inode: time as u64, links: 1, ..Meta::default() };
         for (at, _) in path.match_indices('/') {
-            let above = path[..at].as_bytes().to_vec();
+            let above = path.as_bytes()[..at].to_vec();
             let node =
                 Node { path: above.clone(), kind: NodeKind::Directory, meta: Meta { mode: 0o755, ..meta.clone() } };
             entries.entry(above).or_insert((node, Vec::new()));
@@ -108,7 +112,7 @@ impl Tree {
     }
 }
 
-struct Dir(BTreeMap<Vec<u8>, (Node, Vec<u8>)>, Arc<AtomicU64>);
+struct Dir(Files, Arc<AtomicU64>);
 
 struct Open(Node, Vec<u8>, Arc<AtomicU64>);
 
