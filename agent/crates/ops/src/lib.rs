@@ -7,10 +7,9 @@
 //!
 //! Doors call these functions with a [`Context`] and a request and show what comes back; they decide nothing.
 
-// agenda_run follows agenda
-
 mod actor;
 pub mod agenda;
+pub mod agenda_run;
 pub mod audit;
 pub mod backup;
 mod carry;
