@@ -89,11 +89,11 @@ impl Findings {
         match config_check::check(outside) {
             Err(fault) => self.fault(subject, &fault),
             Ok(checked) if !checked.valid => {
-                let what = format!("{} problems in {}", checked.problems.len(), checked.config_dir.display());
+                let what = format!("invalid; problems in {}: {}", checked.config_dir.display(), checked.problems.len());
                 self.add(Gravity::Error, subject, what, "`backstop config check` names each with its line");
             }
             Ok(checked) => {
-                let what = format!("{} vaults, {} workloads", checked.vaults, checked.workloads);
+                let what = format!("valid; vaults: {}, workloads: {}", checked.vaults, checked.workloads);
                 self.add(Gravity::Fine, subject, what, "");
                 for note in checked.notes {
                     self.add(Gravity::Note, subject, note, "");
@@ -169,7 +169,7 @@ impl Findings {
             }
             Ok(status) => {
                 let what =
-                    format!("opens: {} snapshots in {} packs, {}", status.snapshots, status.packs, status.packed);
+                    format!("opens; snapshots: {}, packs: {}, bytes: {}", status.snapshots, status.packs, status.packed);
                 self.add(Gravity::Fine, &subject, what, "");
                 if status.slots == 1 {
                     let todo =

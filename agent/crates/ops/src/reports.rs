@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use backstop_catalog::DrTestFilter;
 use backstop_model::{DrTest, Fault, Span, Timestamp, WorkloadName};
-use backstop_observe::Period;
 use backstop_observe::{drtests, verification};
 use serde::Serialize;
 
@@ -13,7 +12,7 @@ use crate::list::{known, promised};
 
 pub use backstop_observe::drtests::{Compliance, DrHistory, DrTestLine, SuccessRate};
 pub use backstop_observe::verification::{FailedCheck, Totals, VerificationReport, WorkloadVerification};
-pub use backstop_observe::{Rate, RtoSummary};
+pub use backstop_observe::{Period, Rate, RtoSummary};
 
 /// What is asked.
 #[derive(Debug, Clone)]

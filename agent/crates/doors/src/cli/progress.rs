@@ -96,11 +96,10 @@ impl Progress for Watch<'_> {
     fn tick(&self, tick: Tick) {
         match &self.way {
             Way::Bar(bar) => {
-                if let Some(total) = tick.bytes_total.filter(|total| *total > 0) {
-                    if bar.length() != Some(total) {
-                        bar.set_style(style(true));
-                        bar.set_length(total);
-                    }
+                let total = tick.bytes_total.filter(|total| *total > 0 && bar.length() != Some(*total));
+                if let Some(total) = total {
+                    bar.set_style(style(true));
+                    bar.set_length(total);
                 }
                 bar.set_position(tick.bytes);
             }

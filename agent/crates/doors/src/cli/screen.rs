@@ -47,6 +47,15 @@ struct Document<'a, T: Serialize> {
     body: &'a T,
 }
 
+/// The last line of stderr when something went wrong.
+#[derive(Serialize)]
+struct ExitError<'a> {
+    message_type: &'a str,
+    code: u8,
+    message: &'a str,
+    hint: &'a str,
+}
+
 /// A line of long work.
 #[derive(Serialize)]
 struct Event<'a, T: Serialize> {
@@ -205,10 +214,10 @@ impl Screen {
     }
 
     fn exit_error(&mut self, code: ExitCode, message: &str, hint: &str) {
-        let line = serde_json::json!({
-            "message_type": "exit_error", "code": code.number(), "message": message, "hint": hint,
-        });
-        self.say(&line.to_string());
+        let error = ExitError { message_type: "exit_error", code: code.number(), message, hint };
+        if let Ok(line) = serde_json::to_string(&error) {
+            self.say(&line);
+        }
     }
 
     /// What the parser has to say: help and version on stdout, mistakes on stderr.

@@ -61,7 +61,7 @@ impl Table {
 }
 
 /// Characters shown, colours not counted.
-fn width(cell: &str) -> usize {
+pub fn width(cell: &str) -> usize {
     let mut count = 0;
     let mut escape = false;
     for c in cell.chars() {

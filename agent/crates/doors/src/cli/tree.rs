@@ -2,6 +2,7 @@
 
 mod backup;
 mod dr;
+mod protect;
 mod system;
 mod vault;
 
@@ -10,8 +11,9 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use backup::{Backup, Configure, Delete, Restore, Trigger, WorkloadArg};
+pub use backup::{Backup, Delete, Restore, Trigger, WorkloadArg};
 pub use dr::{Days, Dr};
+pub use protect::Configure;
 pub use system::{Agenda, Audit, Completions, Config, Man, Run, Undo};
 pub use vault::{Key, Vault};
 

@@ -54,7 +54,7 @@ pub fn workload(look: &Look, shown: &Shown) -> String {
             Tier::Named(_) => "period",
         };
         let last = tier.last.map_or_else(|| "none yet".to_owned(), |at| format!("last {}", instant(at)));
-        let words = format!("{} at {}; {last}", counted(u64::from(tier.keep), unit), tier.at);
+        let words = format!("{}, {} kept; {last}", tier.at, counted(u64::from(tier.keep), unit));
         facts.row([tier.tier.to_string(), words]);
     }
     facts.row(["home".to_owned(), place(&shown.home)]);

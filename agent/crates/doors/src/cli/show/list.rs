@@ -7,7 +7,7 @@ use backstop_ops::list::{Listed, Request};
 use backstop_ops::row::Row;
 use backstop_ops::search::Searched;
 
-use crate::cli::table::Table;
+use crate::cli::table::{Table, width};
 use crate::cli::words::{Look, Tone, counted, places};
 
 /// The backups by tier.
@@ -48,19 +48,37 @@ pub fn list(look: &Look, request: &Request, listed: &Listed) -> String {
 }
 
 fn table(look: &Look, rows: &[&Row], request: &Request) -> String {
-    let mut table = Table::new(2).right(&[1]);
-    for row in rows {
+    let remarks = rows.iter().map(|row| {
         let mut remarks = remarks(look, row);
         if let (Some(_), Some(keep)) = (request.expiring, &row.keep) {
-            remarks.push(match keep.expires {
-                _ if !keep.keep => "past retention".to_owned(),
-                Some(at) => format!("expires {}", look.age(at)),
-                None => String::new(),
+            remarks.extend(match keep.expires {
+                _ if !keep.keep => Some("past retention".to_owned()),
+                Some(at) => Some(format!("expires {}", look.age(at))),
+                None => None,
             });
         }
-        table.row([row.name.to_string(), row.size.to_string(), places(row), look.best_proof(row), remarks.join(", ")]);
+        remarks.join(", ")
+    });
+    lines(look, rows, remarks)
+}
+
+/// A line per backup. A remark stands at its end, or below it where the line would be too long.
+fn lines(look: &Look, rows: &[&Row], remarks: impl Iterator<Item = String>) -> String {
+    const COLUMNS: usize = 80;
+    let mut table = Table::new(2).right(&[1]);
+    for row in rows {
+        table.row([row.name.to_string(), row.size.to_string(), places(row), look.best_proof(row)]);
     }
-    table.text()
+    let mut out = String::new();
+    for (line, remark) in table.text().lines().zip(remarks) {
+        let between = match () {
+            () if remark.is_empty() => "",
+            () if width(line) + 2 + width(&remark) <= COLUMNS => "  ",
+            () => "\n      ",
+        };
+        out.push_str(&format!("{line}{between}{remark}\n"));
+    }
+    out
 }
 
 /// What is out of the ordinary about a backup.
@@ -91,12 +109,8 @@ pub fn search(look: &Look, found: &Searched) -> String {
         out.push_str(&format!("workloads: {}\n", names.join(", ")));
     }
     out.push_str(&format!("{} fit `{}`\n", counted(found.backups.len() as u64, "backup"), found.text));
-    let mut table = Table::new(2).right(&[1]);
-    for row in &found.backups {
-        let remarks = remarks(look, row).join(", ");
-        table.row([row.name.to_string(), row.size.to_string(), places(row), look.best_proof(row), remarks]);
-    }
-    out.push_str(&table.text());
+    let rows: Vec<&Row> = found.backups.iter().collect();
+    out.push_str(&lines(look, &rows, rows.iter().map(|row| remarks(look, row).join(", "))));
     if found.cut {
         out.push_str(&format!("only the newest {} are shown; `--limit` shows more\n", found.backups.len()));
     }

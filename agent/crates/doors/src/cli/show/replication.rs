@@ -77,7 +77,8 @@ fn cells(look: &Look, line: &ReplicationLine, started: Option<String>) -> Vec<St
         ReplicationState::Pending => "waiting".to_owned(),
         ReplicationState::InProgress => under_way(look, line),
         ReplicationState::Completed => {
-            look.paint(Tone::Good, &format!("{} in {}", line.bytes, millis(line.took_millis)))
+            let bytes = if line.bytes.0 > 0 { format!("{} ", line.bytes) } else { String::new() };
+            look.paint(Tone::Good, &format!("{bytes}in {}", millis(line.took_millis)))
         }
         ReplicationState::Failed => {
             look.paint(Tone::Bad, &format!("failed: {}", line.error.as_deref().unwrap_or("unknown")))

@@ -8,7 +8,7 @@ use backstop_ops::{Context, RunReport, StepState};
 use serde::Serialize;
 
 use crate::cli::table::Table;
-use crate::cli::words::{Look, Tone, counted, grouped, millis, places, span};
+use crate::cli::words::{Look, Tone, counted, grouped, millis, place, span};
 
 use super::runs::word;
 
@@ -135,6 +135,16 @@ fn headline(look: &Look, report: &RunReport, rows: &[Row]) -> String {
         return format!("would {} {workload}", verb(report.verb));
     }
     let outcome = report.outcome.unwrap_or(Outcome::Failed);
+    if report.code == ExitCode::Findings {
+        // What was found is the answer; that scratch space was tidied up afterwards is not.
+        let why = report.fault.as_ref().map_or_else(String::new, |fault| format!(": {}", fault.message));
+        let what = match (report.verb, &name) {
+            (Verb::DrTest, _) => format!("DR test of {workload} failed{why}"),
+            (_, Some(name)) => format!("{name} did not pass{why}"),
+            (_, None) => format!("{} of {workload} found something bad{why}", noun(report.verb)),
+        };
+        return look.paint(Tone::Bad, &what);
+    }
     match outcome {
         Outcome::Done => look.paint(Tone::Good, &done(report, &workload, name.as_ref())),
         Outcome::Partial => {
@@ -217,6 +227,12 @@ fn checked(report: &RunReport) -> Option<(&str, backstop_model::Level)> {
 
 /// Sizes, times, places, evidence.
 fn figures(look: &Look, report: &RunReport, rows: &[Row], facts: &mut Table) {
+    if report.verb == Verb::Verify {
+        // Each run proves one copy; the reason names it.
+        for reason in &report.reasons {
+            facts.row(["because", reason.as_str()]);
+        }
+    }
     for step in &report.steps {
         match &step.output {
             Some(StepOutput::Snapshot(made)) if report.verb == Verb::Backup => {
@@ -268,7 +284,10 @@ fn figures(look: &Look, report: &RunReport, rows: &[Row], facts: &mut Table) {
     if !matches!(report.verb, Verb::Prune | Verb::Release) {
         // What stands now, in the catalog's words: never more than was shown.
         for row in rows.iter().take(3) {
-            facts.row(["copies".to_owned(), format!("{}: {}", places(row), evidence(look, row))]);
+            for (index, copy) in row.copies.iter().enumerate() {
+                let title = if index == 0 { "copies" } else { "" };
+                facts.row([title.to_owned(), format!("{}: {}", place(&copy.place), look.proof(copy))]);
+            }
         }
     }
 }
@@ -304,12 +323,4 @@ fn rehearsal(look: &Look, test: &backstop_model::DrTest, facts: &mut Table) {
 
 fn from(backup: &BackupName, place: &Place) -> String {
     format!("{backup} at {place}")
-}
-
-fn evidence(look: &Look, row: &Row) -> String {
-    let each: Vec<String> = row.copies.iter().map(|copy| look.proof(copy)).collect();
-    match each.as_slice() {
-        [] => "no copy".to_owned(),
-        _ => each.join(" / "),
-    }
 }

@@ -145,7 +145,9 @@ fn rto(look: &Look, rto: &RtoSummary) -> String {
 /// Success rates.
 pub fn success(look: &Look, request: &Request, success: &Success) -> String {
     let mut out = title(look, "DR success", request);
-    for line in &success.rates {
+    // Of a single workload the sum says nothing more.
+    let shown = if success.rates.len() == 2 { 1 } else { success.rates.len() };
+    for line in &success.rates[..shown] {
         let name = line.workload.as_ref().map_or_else(|| "all together".to_owned(), ToString::to_string);
         out.push_str(&format!("\n{}\n", look.paint(Tone::Strong, &name)));
         let mut table = Table::new(2);

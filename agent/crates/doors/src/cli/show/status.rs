@@ -69,12 +69,13 @@ fn full(look: &Look, status: &WorkloadStatus) -> String {
             status.exposure_millis.map_or_else(|| "everything".to_owned(), |age| format!("{} of data", rough(age)));
         let (tone, word) = if status.rpo_met == Some(true) { (Tone::Good, "within") } else { (Tone::Bad, "more than") };
         let words = look.paint(tone, &format!("{now}, {word} the {} accepted", span(rpo)));
+        facts.row(["would lose".to_owned(), words]);
         let also = |age: Option<u64>| age.map_or_else(|| "everything".to_owned(), rough);
-        let mut from = vec![format!("{} from what is proved", also(status.proved_exposure_millis))];
+        let mut from = vec![format!("{} counting what is proved", also(status.proved_exposure_millis))];
         if status.places.len() > 1 {
-            from.push(format!("{} from off-site", also(status.offsite_exposure_millis)));
+            from.push(format!("{} what is off-site", also(status.offsite_exposure_millis)));
         }
-        facts.row(["would lose".to_owned(), format!("{words} ({})", from.join(", "))]);
+        facts.row([String::new(), from.join(", ")]);
     }
     let places: Vec<String> = status
         .places

@@ -26,7 +26,7 @@ pub struct UndoRestore {
     #[arg(long, value_name = "RUN")]
     pub run: Option<RunId>,
     /// Why; kept in the audit log
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub reason: String,
 }
 
@@ -88,7 +88,7 @@ pub struct Settle {
     #[arg(long, value_name = "STEP")]
     pub skip: Vec<u32>,
     /// Why; kept in the audit log
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub reason: String,
 }
 
