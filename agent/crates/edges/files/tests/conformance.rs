@@ -1,5 +1,7 @@
 //! The edge passes the suite of its seams.
 
+#![allow(clippy::disallowed_methods, reason = "asks the file system who owns what the tests make")]
+
 use std::os::unix::fs::MetadataExt;
 
 use backstop_files::{TargetOptions, TreeSource, TreeTarget};
