@@ -3,13 +3,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "wire is where the environment is read")]
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use backstop_catalog::Catalog;
 use backstop_config::{Overrides, SourceFile};
+use backstop_doors::cli::{Console, GlobalOptions, Wiring};
 use backstop_files::{TargetOptions, TreeSource, TreeTarget, places};
-use backstop_local::{LocalError, Shift, SystemClock, SystemEntropy, SystemProbe, secrets, state, store, who};
+use backstop_local::{LocalError, Shift, Stop, SystemClock, SystemEntropy, SystemProbe, secrets, state, store, who};
 use backstop_model::config::{Config, FilesSpec, SecretRef};
 use backstop_model::plan::Overwrite;
 use backstop_model::{Advice, Bytes, ExitCode, Fault, Span, Timestamp};
@@ -17,41 +19,66 @@ use backstop_ops::{Context, Outside};
 use backstop_seams::{Clock, Files, Source, SourceFault, Target, Trees};
 use backstop_vault::{Secret, Store};
 
-/// Where configuration and state are, as far as somebody said so.
-#[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// `--config-dir` or `BACKSTOP_CONFIG_DIR`.
-    pub config_dir: Option<PathBuf>,
-    /// `--state-dir` or `BACKSTOP_STATE_DIR`; otherwise what the configuration says.
-    pub state_dir: Option<PathBuf>,
+/// The outside of a process: options in, contexts out.
+pub struct Wire {
+    stop: Stop,
 }
 
-impl Places {
-    /// The configuration directory: what was said, else `/etc/backstop` for root and the XDG place for others.
-    #[must_use]
-    pub fn config_dir(&self) -> PathBuf {
-        if let Some(dir) = &self.config_dir {
-            return absolute(dir);
-        }
-        if is_root() {
-            return PathBuf::from("/etc/backstop");
-        }
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
-        let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
-        base.unwrap_or_else(|| PathBuf::from("/etc")).join("backstop")
+impl Wire {
+    /// Listens to signals from now on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn new() -> std::io::Result<Self> {
+        // Everything this process makes — vaults, catalog, keys — is for its user alone.
+        store::restrict_umask();
+        Ok(Self { stop: Stop::listen()? })
+    }
+}
+
+impl Wiring for Wire {
+    fn outside(&self, options: &GlobalOptions) -> Result<Outside, Fault> {
+        outside(config_dir(options))
     }
 
-    fn state_dir(&self) -> Option<PathBuf> {
-        self.state_dir.as_deref().map(absolute)
+    fn context(&self, options: &GlobalOptions) -> Result<Context, Fault> {
+        let config = configuration(options)?;
+        let outside = outside(config_dir(options))?;
+        let catalog = state::prepare(&config.state_dir).map_err(|error| local(&error))?;
+        let catalog = Catalog::open(&catalog, outside.clock.now())?;
+        Ok(Context::new(outside, config, catalog))
     }
+
+    fn stop(&self) -> Option<ExitCode> {
+        self.stop.exit_code()
+    }
+
+    fn console(&self) -> Console {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Console {
+            input_is_terminal: std::io::stdin().is_terminal(),
+            output_is_terminal: std::io::stdout().is_terminal(),
+            error_is_terminal: std::io::stderr().is_terminal(),
+            no_color: dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        }
+    }
+}
+
+/// The configuration directory: what was said, else `/etc/backstop` for root and the XDG place for others.
+fn config_dir(options: &GlobalOptions) -> PathBuf {
+    if let Some(dir) = &options.config_dir {
+        return absolute(dir);
+    }
+    if places::is_privileged() {
+        return PathBuf::from("/etc/backstop");
+    }
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config"));
+    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
+    base.unwrap_or_else(|| PathBuf::from("/etc")).join("backstop")
 }
 
 fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-fn is_root() -> bool {
-    places::is_privileged()
 }
 
 fn local(error: &LocalError) -> Fault {
@@ -59,29 +86,14 @@ fn local(error: &LocalError) -> Fault {
 }
 
 /// Reads and checks the configuration.
-///
-/// # Errors
-/// A directory that cannot be read; every mistake in it, with file, line and column.
-pub fn configuration(places: &Places) -> Result<Config, Fault> {
-    let files: Vec<SourceFile> = state::read_config(&places.config_dir())
+fn configuration(options: &GlobalOptions) -> Result<Config, Fault> {
+    let files: Vec<SourceFile> = state::read_config(&config_dir(options))
         .map_err(|error| local(&error))?
         .into_iter()
         .map(|(path, bytes)| SourceFile { path, bytes })
         .collect();
-    backstop_config::load(&files, &Overrides { state_dir: places.state_dir() }).map_err(|invalid| Fault::from(&invalid))
-}
-
-/// Everything a verb stands on.
-///
-/// # Errors
-/// As [`configuration`]; a state directory that cannot be used; a damaged catalog.
-pub fn context(places: &Places) -> Result<Context, Fault> {
-    store::restrict_umask();
-    let config = configuration(places)?;
-    let outside = outside(places.config_dir())?;
-    let catalog = state::prepare(&config.state_dir).map_err(|error| local(&error))?;
-    let catalog = Catalog::open(&catalog, outside.clock.now())?;
-    Ok(Context::new(outside, config, catalog))
+    let state_dir = options.state_dir.as_deref().map(absolute);
+    backstop_config::load(&files, &Overrides { state_dir }).map_err(|invalid| Fault::from(&invalid))
 }
 
 fn outside(config_dir: PathBuf) -> Result<Outside, Fault> {
@@ -99,7 +111,7 @@ fn outside(config_dir: PathBuf) -> Result<Outside, Fault> {
         may_live: Box::new(who::may_live),
         host: who::host(),
         config_dir,
-        privileged: is_root(),
+        privileged: places::is_privileged(),
         threads,
     })
 }
@@ -112,7 +124,11 @@ fn clock() -> Result<SystemClock, Fault> {
         Fault::usage(format!("`BACKSTOP_CLOCK={raw}` is no instant"), "write RFC 3339, as in 2026-05-01T02:00:00Z")
     })?;
     let now = SystemClock::new().now();
-    let shift = if wanted >= now { Shift::Later(Span::between(now, wanted)) } else { Shift::Earlier(Span::between(wanted, now)) };
+    let shift = if wanted >= now {
+        Shift::Later(Span::between(now, wanted))
+    } else {
+        Shift::Earlier(Span::between(wanted, now))
+    };
     Ok(SystemClock::shifted(shift))
 }
 

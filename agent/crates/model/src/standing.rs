@@ -184,7 +184,8 @@ impl Standing {
                 standing.present += 1;
                 standing.oldest = standing.oldest.min(created);
                 standing.newest = standing.newest.max(created);
-                standing.oldest_as_last = as_last.map_or(standing.oldest_as_last, |at| earliest(standing.oldest_as_last, at));
+                standing.oldest_as_last =
+                    as_last.map_or(standing.oldest_as_last, |at| earliest(standing.oldest_as_last, at));
             }
             None => {
                 let (oldest, newest, tier) = (created, created, tier.clone());

@@ -100,7 +100,8 @@ impl Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Weeks are not printed: an operator who wrote `14d` should read `14d`.
-        let (unit, size) = UNITS[..5].iter().rev().find(|(_, size)| self.millis.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
+        let (unit, size) =
+            UNITS[..5].iter().rev().find(|(_, size)| self.millis.is_multiple_of(*size)).unwrap_or(&UNITS[0]);
         f.pad(&format!("{}{unit}", self.millis / size))
     }
 }
