@@ -20,10 +20,17 @@ pub fn run(ctx: &Context, progress: &dyn Progress) -> Result<Vec<RunReport>, Fau
     let mut done = std::collections::BTreeSet::new();
     for _ in 0..ROUNDS_MAX {
         let due = agenda::look(ctx)?.due;
+        let mut round = std::collections::BTreeSet::new();
         let mut any = false;
         for line in due {
+            // What a round made may be due for a copy or a proof in the next, after others were made in this one. The
+            // rest is tried once: what stays due then did not work, or has to wait.
+            let about = match line.what {
+                Verb::Replicate | Verb::Verify => (line.backups.clone(), line.place.clone()),
+                _ => (Vec::new(), None),
+            };
             let key = (line.what, line.workload.clone(), line.run.clone());
-            if !done.insert(key) {
+            if !done.insert((key.clone(), about)) || !round.insert(key) {
                 continue;
             }
             any = true;
