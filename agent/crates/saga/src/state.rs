@@ -260,6 +260,12 @@ impl State {
             .map(|(step, _)| step.id)
     }
 
+    /// Whether each step but the cleaning failed.
+    fn all_failed(&self) -> bool {
+        let mut steps = self.steps.iter().filter(|(step, _)| !step.always).peekable();
+        steps.peek().is_some() && steps.all(|(_, stand)| matches!(stand, Stand::Failed | Stand::InDoubt))
+    }
+
     /// How a run with nothing left to do ended.
     fn outcome(&self) -> Outcome {
         let any = |wanted: &[Stand]| self.steps.iter().any(|(_, stand)| wanted.contains(stand));
@@ -267,6 +273,8 @@ impl State {
             return Outcome::Stuck;
         }
         match self.direction {
+            // Of several things to do, each optional, not one was done: there is no part of a result.
+            Direction::Forward if self.all_failed() => Outcome::Failed,
             Direction::Forward => {
                 let left_out = any(&[Stand::Failed, Stand::InDoubt, Stand::Skipped]);
                 if left_out || self.outputs.values().any(incomplete) { Outcome::Partial } else { Outcome::Done }
@@ -406,6 +414,15 @@ mod tests {
         assert_eq!(once.next(), Next::Conclude(Outcome::Failed));
         let twice = fold(&plan("rr"), &[begun(0), begun(0), failed(0)]);
         assert_eq!(twice.next(), Next::Undo(StepId(0)));
+    }
+
+    #[test]
+    fn a_run_of_which_nothing_was_done_is_no_partial_success() {
+        let all =
+            fold(&plan("oox"), &[begun(0), failed(0), begun(1), failed(1), begun(2), done(2, StepOutput::Nothing)]);
+        assert_eq!(all.next(), Next::Conclude(Outcome::Failed));
+        let one = fold(&plan("oo"), &[begun(0), failed(0), begun(1), done(1, StepOutput::Nothing)]);
+        assert_eq!(one.next(), Next::Conclude(Outcome::Partial));
     }
 
     #[test]
