@@ -70,8 +70,7 @@ fn run_on(arguments: &[OsString], wire: &dyn Wiring, screen: &mut Screen) -> Exi
             wire.stop().filter(|_| fault.code == ExitCode::Interrupted).unwrap_or(fault.code)
         }
     };
-    screen.end(code);
-    code
+    screen.end(code)
 }
 
 fn dispatch(cli: tree::Cli, wire: &dyn Wiring, screen: &mut Screen) -> Result<ExitCode, Fault> {

@@ -35,8 +35,35 @@ pub struct Screen {
     pub verbose: u8,
     /// Nobody reads standard output any more.
     closed: bool,
+    /// Data could not be written.
+    lost: bool,
     /// The first thing that went wrong: message and hint.
     first: Option<(String, String)>,
+}
+
+/// Standard output, for those who write by themselves.
+struct Out<'a> {
+    screen: &'a mut Screen,
+}
+
+impl Out<'_> {
+    fn note<T>(&mut self, result: std::io::Result<T>) -> std::io::Result<T> {
+        let gone = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe);
+        self.screen.closed |= gone;
+        result
+    }
+}
+
+impl Write for Out<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.screen.out.write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = self.screen.out.flush();
+        self.note(flushed)
+    }
 }
 
 /// A document with its schema's name first.
@@ -84,7 +111,18 @@ impl Screen {
         input: Box<dyn BufRead + Send>,
         console: Console,
     ) -> Self {
-        Self { out, err, input, console, json: false, quiet: false, verbose: 0, closed: false, first: None }
+        Self {
+            out,
+            err,
+            input,
+            console,
+            json: false,
+            quiet: false,
+            verbose: 0,
+            closed: false,
+            lost: false,
+            first: None,
+        }
     }
 
     /// Takes over what the operator asked for.
@@ -158,14 +196,20 @@ impl Screen {
             Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
             Err(error) => {
                 self.closed = true;
+                self.lost = true;
                 self.say(&format!("error: cannot write to standard output: {error}"));
             }
         }
     }
 
     /// Where data goes, for those who write it themselves.
-    pub fn out(&mut self) -> &mut dyn Write {
-        &mut self.out
+    pub fn out(&mut self) -> impl Write + '_ {
+        Out { screen: self }
+    }
+
+    /// Whether nobody reads standard output any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Talks, unless asked to be quiet.
@@ -204,13 +248,15 @@ impl Screen {
     }
 
     /// Brings everything out; whoever reads JSON is told on the last line of stderr how it ended, unless all is well.
-    pub fn end(&mut self, code: ExitCode) {
+    pub fn end(&mut self, code: ExitCode) -> ExitCode {
         self.flush();
+        let code = if self.lost && code == ExitCode::Ok { ExitCode::Failed } else { code };
         if self.json && code != ExitCode::Ok {
             let words = ExitCode::TABLE.iter().find(|(known, ..)| *known == code).map_or("", |(.., words)| words);
             let (message, hint) = self.first.take().unwrap_or_else(|| (words.to_owned(), String::new()));
             self.exit_error(code, &message, &hint);
         }
+        code
     }
 
     fn exit_error(&mut self, code: ExitCode, message: &str, hint: &str) {
