@@ -193,8 +193,10 @@ fn vault(call: &Call<'_>, verb: tree::Vault, screen: &mut Screen) -> Result<Exit
         Vault::Status(arguments) => {
             let vaults = Vaults { vaults: vaults::status(ctx, arguments.vault.as_ref())? };
             screen.answer("vault-status", &vaults, || show::vaults::status(&vaults.vaults));
-            if let Some(fault) = vaults.vaults.iter().find_map(|vault| vault.fault.as_ref()) {
-                return Ok(fault.code);
+            let faults: Vec<&Fault> = vaults.vaults.iter().filter_map(|vault| vault.fault.as_ref()).collect();
+            faults.iter().for_each(|fault| screen.fault(fault));
+            if !faults.is_empty() {
+                return Ok(worst(faults.iter().map(|fault| fault.code)));
             }
             let unread = |vault: &vaults::VaultStatus| vault.status.as_ref().is_some_and(|s| !s.unreadable.is_empty());
             return Ok(if vaults.vaults.iter().any(unread) { ExitCode::Findings } else { ExitCode::Ok });

@@ -28,9 +28,6 @@ pub fn status(vaults: &[VaultStatus]) -> String {
         out.push_str(&format!("{} in {}: {}\n", vault.vault, vault.region, vault.url));
         if let Some(fault) = &vault.fault {
             out.push_str(&format!("  does not open: {}\n", fault.message));
-            if !fault.hint.is_empty() {
-                out.push_str(&format!("  to do: {}\n", fault.hint));
-            }
         }
         let Some(status) = &vault.status else { continue };
         let mut facts = Table::new(2);
