@@ -121,6 +121,10 @@ pub enum Action {
         level: Level,
         /// Share of packs to read at L1, parts per million.
         sample_ppm: u32,
+        /// Packs found intact since then count as read: those of an earlier attempt, and those that another copy
+        /// checked by the same command shares.
+        #[serde(default)]
+        not_since: Option<Timestamp>,
     },
     /// Undo-only: nothing is done, but undoing it removes the directory. Stands before `Materialise`.
     OwnDirectory {

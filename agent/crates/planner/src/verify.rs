@@ -137,6 +137,7 @@ fn one(
             place: copy.place.clone(),
             level,
             sample_ppm: request.sample_ppm,
+            not_since: Some(now),
         });
         return plan;
     }

@@ -68,6 +68,10 @@ struct PackUse {
 /// A block of which at least this share is live moves as it is; of others the live chunks are packed anew.
 const MOVE_WHOLE_PERCENT: u64 = 40;
 
+/// Packs below this size are joined once there are so many of them.
+const SMALL_PACK: u64 = 2 << 20;
+const SMALL_PACKS_MAX: usize = 64;
+
 const DISAGREE: &str = "its directory is not what the index says";
 
 /// Whether a block with so many live bytes moves sealed as it is.
@@ -356,6 +360,16 @@ fn choose_rewrites(index: &Index, used: &[PackUse], marked: &HashSet<ObjectId>, 
         }
         left -= used[at].gain;
         chosen.insert(at as u32);
+    }
+    // Every small backup leaves small packs. Joined now and then, they stay few after years of daily backups.
+    let small: Vec<u32> = (0..)
+        .zip(index.packs.iter().zip(used))
+        .filter(|(at, (pack, used))| used.live > 0 && pack.size < SMALL_PACK && !chosen.contains(at))
+        .filter(|(_, (pack, _))| pack.standing != Standing::Missing && !marked.contains(&pack.id))
+        .map(|(at, _)| at)
+        .collect();
+    if small.len() >= SMALL_PACKS_MAX {
+        chosen.extend(small);
     }
     chosen
 }

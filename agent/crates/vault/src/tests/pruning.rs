@@ -109,3 +109,22 @@ fn a_prune_that_cannot_read_everything_changes_nothing() {
     assert!(world.vault.prune(&at_once, &Silent).is_err());
     assert!(world.store().list("trash/packs").expect("lists").is_empty());
 }
+
+#[test]
+fn many_small_packs_become_few() {
+    let world = World::new(26);
+    let tree = Tree::default();
+    let mut last = None;
+    for n in 0..40 {
+        tree.put(&format!("srv/f{n:02}"), &noise(n, 20_000), Cut::Content);
+        last = Some(world.back_up(&format!("b{n}"), &tree, last.as_ref()));
+    }
+    let before = world.vault.status().expect("reads").packs;
+    assert!(before >= 80, "{before}");
+    assert!(prune(&world, 50_000).rewritten >= 80);
+    world.clock.advance(Span::from_days(3));
+    prune(&world, 50_000);
+    assert!(world.vault.status().expect("reads").packs <= 2);
+    assert_eq!(prune(&world, 50_000).rewritten, 0, "not again and again");
+    assert_restores(&world.vault, &last.expect("made"), &tree);
+}
