@@ -9,7 +9,7 @@ use backstop_model::run::{Checked, Restored, SnapshotMade, StepOutput};
 use backstop_model::tree::TroubleKind;
 use backstop_model::{
     Action, Advice, Backup, BackupName, BackupState, Bytes, CopyState, ExitCode, Fault, Level, Place, ReplicationState,
-    Run, SnapshotId, Step,
+    Run, SnapshotId, Step, Timestamp,
 };
 use backstop_saga::{Actor, Outputs, Token};
 use backstop_seams::{ProbeAnswer, Progress, Tick};
@@ -135,7 +135,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn check_copy(&self, backup: &BackupName, place: &Place, level: Level, sample_ppm: u32) -> Done {
+    fn check_copy(&self, backup: &BackupName, place: &Place, level: Level, how_much: (u32, Option<Timestamp>)) -> Done {
         let vault = self.ctx.vault_at(place)?;
         let name = place.vault().expect("vault_at accepted it");
         let ledger = CatalogLedger::new(&self.ctx.catalog, name)?;
@@ -143,13 +143,13 @@ impl<'a> Worker<'a> {
         let request = CheckRequest {
             snapshots: Some(vec![self.snapshot_id(backup, place)?]),
             read: level >= Level::L1,
-            sample_ppm,
-            // Packs that this same run found intact before it was interrupted are not read again.
-            not_since: Some(self.run.started),
+            sample_ppm: how_much.0,
+            not_since: how_much.1.or(Some(self.run.started)),
             ledger: &ledger,
         };
-        let summary = vault.check(&request, self.progress).map_err(|error| vault_fault(&error))?;
+        let summary = vault.check(&request, self.progress).map_err(|error| self.blamed(backup, place, &error))?;
         ledger.flush()?;
+        self.note_if_lost(backup, place)?;
         if let Some((_, _, why)) = summary.affected.first() {
             return Err(findings(
                 format!("the copy of {backup} at {place} is not {}: {why}", level.word()),
@@ -168,6 +168,28 @@ impl<'a> Worker<'a> {
         };
         let sample_ppm = if level == Level::L0 { 0 } else { share(summary.bytes_covered, summary.bytes) };
         Ok(StepOutput::Checked(Checked { level, bytes: summary.bytes_read, sample_ppm, detail }))
+    }
+
+    /// What a proof came upon. Damage and loss are what it was looking for, and speak about the copy; a store that
+    /// cannot be reached does not.
+    fn blamed(&self, backup: &BackupName, place: &Place, error: &VaultError) -> Fault {
+        if error.is_damage() || matches!(error, VaultError::NoSnapshot { .. }) {
+            return findings(
+                format!("the copy of {backup} at {place} cannot be read: {error}"),
+                "make it again with `backstop backup replicate`, or release it",
+            );
+        }
+        vault_fault(error)
+    }
+
+    /// A copy that is not where it should be is recorded as lost, so that replication makes it again.
+    fn note_if_lost(&self, backup: &BackupName, place: &Place) -> Result<(), Fault> {
+        let record = self.record(backup)?;
+        let Some(copy) = record.copy_at(place) else { return Ok(()) };
+        if matches!(self.ctx.vault_at(place)?.snapshot(&copy.snapshot), Err(VaultError::NoSnapshot { .. })) {
+            self.ctx.catalog.set_copy_state(backup, place, CopyState::Lost)?;
+        }
+        Ok(())
     }
 
     fn own_directory(&self, dir: &Path) -> Done {
@@ -202,8 +224,9 @@ impl<'a> Worker<'a> {
     fn materialise(&self, backup: &BackupName, from: &Place, dir: &Path) -> Done {
         // Whatever an earlier attempt left is not trusted: the proof is about this copy, now.
         self.ctx.outside.files.remove_tree(dir)?;
-        let selection = Selection::default();
-        let restored = self.restore_into(backup, from, dir, &selection, Overwrite::Never)?;
+        let (selection, blame) = (Selection::default(), |error: &VaultError| self.blamed(backup, from, error));
+        self.note_if_lost(backup, from)?;
+        let restored = self.restore_into(backup, from, dir, (&selection, Overwrite::Never), &blame)?;
         let unreadable = restored.troubles.iter().find(|trouble| trouble.kind == TroubleKind::Unreadable);
         if let Some(trouble) = unreadable {
             return Err(findings(
@@ -223,13 +246,13 @@ impl<'a> Worker<'a> {
         backup: &BackupName,
         from: &Place,
         dir: &Path,
-        selection: &Selection,
-        overwrite: Overwrite,
+        (selection, overwrite): (&Selection, Overwrite),
+        blame: &dyn Fn(&VaultError) -> Fault,
     ) -> Result<Restored, Fault> {
         let vault = self.ctx.vault_at(from)?;
         let snapshot = self.snapshot_id(backup, from)?;
         // How much room it takes is not known beforehand: holes take none. A disk that fills up is told clearly.
-        let size = vault.snapshot(&snapshot).map_err(|error| vault_fault(&error))?.size;
+        let size = vault.snapshot(&snapshot).map_err(|error| blame(&error))?.size;
         if !self.ctx.outside.files.exists(dir)? {
             self.ctx.outside.files.own_directory(dir)?;
         }
@@ -238,7 +261,7 @@ impl<'a> Worker<'a> {
         self.progress.stage(&format!("restoring {backup} from {from}"));
         let total = Totals { inner: self.progress, bytes: size };
         let request = RestoreRequest { snapshot, choose: &|node| selected.wants(node) };
-        let summary = vault.restore(&request, &*target, &total).map_err(|error| vault_fault(&error))?;
+        let summary = vault.restore(&request, &*target, &total).map_err(|error| blame(&error))?;
         Ok(Restored {
             entries: summary.entries,
             bytes: summary.bytes,
@@ -254,7 +277,9 @@ impl<'a> Worker<'a> {
         self.progress.stage(&format!("comparing {backup} with its manifest"));
         let owners = self.ctx.outside.privileged;
         let snapshot = self.snapshot_id(backup, from)?;
-        let compared = vault.compare(&snapshot, &*tree, owners, self.progress).map_err(|error| vault_fault(&error))?;
+        let compared = vault
+            .compare(&snapshot, &*tree, owners, self.progress)
+            .map_err(|error| self.blamed(backup, from, &error))?;
         if let Some(first) = compared.differences.first() {
             return Err(findings(
                 format!(
@@ -422,8 +447,8 @@ impl Actor for Worker<'_> {
         match &step.action {
             Action::TakeBackup { .. } => self.take_backup(step, token),
             Action::SendCopy { backup, from, to } => self.send_copy(backup, from, to),
-            Action::CheckCopy { backup, place, level, sample_ppm } => {
-                self.check_copy(backup, place, *level, *sample_ppm)
+            Action::CheckCopy { backup, place, level, sample_ppm, not_since } => {
+                self.check_copy(backup, place, *level, (*sample_ppm, *not_since))
             }
             Action::OwnDirectory { dir } => self.own_directory(dir),
             Action::Materialise { backup, from, dir } => self.materialise(backup, from, dir),
@@ -431,7 +456,7 @@ impl Actor for Worker<'_> {
             Action::CheckHealth { argv, dir, timeout } => self.check_health(argv, dir, *timeout),
             Action::RemoveDirectory { dir } => self.remove_directory(dir).map(|()| StepOutput::Nothing),
             Action::RestoreInto { backup, from, dir, selection, overwrite } => {
-                self.restore_into(backup, from, dir, selection, *overwrite).map(StepOutput::Restored)
+                self.restore_into(backup, from, dir, (selection, *overwrite), &vault_fault).map(StepOutput::Restored)
             }
             Action::SwapIn { staged, target, keep } => self.swap_in(staged, target, keep).map(|()| StepOutput::Nothing),
             Action::TrashCopy { backup, place, snapshot } => self.trash_copy(backup, place, snapshot),

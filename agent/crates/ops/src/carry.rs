@@ -204,7 +204,11 @@ pub(crate) fn drive(
         let mut worker = Worker::new(ctx, run, progress);
         match how {
             Drive::Forward => backstop_saga::execute(run, &journal, clock, &mut worker, progress),
-            Drive::Cancel(reason) => backstop_saga::cancel(run, &journal, clock, &mut worker, progress, reason),
+            Drive::Cancel(reason) => match backstop_saga::cancel(run, &journal, clock, &mut worker, progress, reason) {
+                // Its process ended after the last line of the journal: only the records are missing.
+                Err(SagaFault::Ended(_)) => backstop_saga::execute(run, &journal, clock, &mut worker, progress),
+                other => other,
+            },
             Drive::Resume(skip) => {
                 let mut last = None;
                 for (step, reason) in skip {
