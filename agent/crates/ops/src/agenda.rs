@@ -187,3 +187,62 @@ fn marked(ctx: &Context) -> Result<BTreeMap<Place, Timestamp>, Fault> {
     }
     Ok(seen.into_iter().filter_map(|(place, at)| Some((place, at?))).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use backstop_model::{BackupState, Level, Plan};
+
+    use super::*;
+    use crate::fixture::{NOW, backup, context, t};
+
+    fn run(id: &str, verb: Verb, begun: &str) -> Run {
+        let workload: WorkloadName = "docs".parse().expect("valid");
+        let mut plan = Plan::nothing(verb, t(begun), "for a test");
+        plan.workload = Some(workload.clone());
+        let (id, by) = (id.parse().expect("valid"), "ann@ops".to_owned());
+        Run { id, verb, workload: Some(workload), plan, started: t(begun), finished: None, outcome: None, by }
+    }
+
+    fn due(ctx: &Context) -> Vec<(Verb, String)> {
+        look(ctx).expect("an agenda").due.into_iter().map(|due| (due.what, due.reason)).collect()
+    }
+
+    #[test]
+    fn what_failed_a_short_while_ago_waits_unless_it_worked_since() {
+        let (ctx, _) = context();
+        let missing = (Verb::Backup, "no backup at all yet".to_owned());
+        assert_eq!(due(&ctx), [missing.clone()]);
+        ctx.catalog.begin_run(&run("r1", Verb::Backup, "2026-05-20T11:50:00Z")).expect("begun");
+        let id = "r1".parse().expect("valid");
+        ctx.catalog.finish_run(&id, Outcome::Failed, t("2026-05-20T11:55:00Z")).expect("ended");
+        assert_eq!(due(&ctx), []);
+        ctx.catalog.begin_run(&run("r2", Verb::Backup, "2026-05-20T11:56:00Z")).expect("begun");
+        let id = "r2".parse().expect("valid");
+        ctx.catalog.finish_run(&id, Outcome::Done, t("2026-05-20T11:57:00Z")).expect("ended");
+        assert_eq!(due(&ctx), [missing]);
+    }
+
+    #[test]
+    fn a_run_is_interrupted_once_nobody_alive_holds_its_lease() {
+        let (ctx, _) = context();
+        ctx.catalog.begin_run(&run("r1", Verb::Verify, "2026-05-20T11:50:00Z")).expect("begun");
+        let minute = Span::from_secs(60);
+        let lease = ctx.catalog.acquire("workload:docs", "alive", minute, t(NOW)).expect("taken");
+        assert_eq!(interrupted(&ctx).expect("read"), []);
+        ctx.catalog.release(&lease).expect("given back");
+        ctx.catalog.acquire("workload:docs", "dead", minute, t(NOW)).expect("taken");
+        assert_eq!(interrupted(&ctx).expect("read").len(), 1);
+        assert_eq!(due(&ctx)[0].0, Verb::Verify);
+    }
+
+    #[test]
+    fn the_trash_of_a_workload_configured_no_more_is_still_emptied() {
+        let (ctx, _) = context();
+        let mut gone = backup("b1", "2026-05-01T02:00:00Z", Level::L3);
+        gone.workload = "former".parse().expect("valid");
+        gone.state = BackupState::Trashed { since: t("2026-05-02T00:00:00Z"), purge_after: t("2026-05-09T00:00:00Z") };
+        ctx.catalog.record_backup(&gone).expect("recorded");
+        let purge = look(&ctx).expect("an agenda").due.into_iter().find(|due| due.what == Verb::Prune);
+        assert_eq!(purge.expect("due").workload.expect("named").as_str(), "former");
+    }
+}

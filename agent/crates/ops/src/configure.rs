@@ -118,3 +118,68 @@ fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fau
     }
     Ok(Configured { workload: shown, file: path, created: known.is_none(), written, changes, text })
 }
+
+#[cfg(test)]
+mod tests {
+    use backstop_config::Keep;
+    use backstop_model::ExitCode;
+
+    use super::*;
+    use crate::fixture::context;
+
+    fn new_workload(paths: &[&str]) -> Request {
+        let settings = WorkloadSettings {
+            paths: Some(paths.iter().map(PathBuf::from).collect()),
+            schedule: Some("standard".into()),
+            ..WorkloadSettings::default()
+        };
+        Request { workload: "mail".parse().expect("valid"), settings, dry_run: false }
+    }
+
+    #[test]
+    fn what_would_be_invalid_is_not_written() {
+        let (ctx, shelf) = context();
+        let before = shelf.0.lock().expect("no panics").clone();
+        let mut bad = new_workload(&["/srv/mail"]);
+        bad.settings.daily = Some(Keep::Periods(0));
+        for request in [bad, new_workload(&["relative"]), new_workload(&["/srv/main/inside-a-vault"])] {
+            assert_eq!(configure(&ctx, &request).expect_err("invalid").code, ExitCode::BadConfiguration);
+        }
+        configure(&ctx, &Request { dry_run: true, ..new_workload(&["/home/mail"]) }).expect("valid");
+        assert_eq!(*shelf.0.lock().expect("no panics"), before);
+        assert!(ctx.catalog.audit(&Default::default()).expect("read").is_empty());
+    }
+
+    #[test]
+    fn a_new_workload_gets_a_file_of_its_own_and_a_line_in_the_audit_log() {
+        let (ctx, shelf) = context();
+        let done = configure(&ctx, &new_workload(&["/home/mail"])).expect("valid");
+        assert!(done.created && done.written);
+        let written = shelf.0.lock().expect("no panics").get(&done.file).cloned().expect("written");
+        assert_eq!(String::from_utf8(written).expect("UTF-8"), done.text);
+        assert_eq!(done.file, PathBuf::from("/etc/backstop/conf.d/mail.toml"));
+        assert_eq!(ctx.catalog.audit(&Default::default()).expect("read")[0].subject, "mail");
+    }
+
+    #[test]
+    fn a_disabled_workload_stays_in_its_file_and_weakens_protection() {
+        let (ctx, shelf) = context();
+        let done = disable(&ctx, &"docs".parse().expect("valid"), false).expect("valid");
+        assert!(!done.created && done.written && !done.workload.enabled);
+        assert!(done.changes.iter().any(|change| change.effect == Effect::Weakens));
+        assert_eq!(shelf.0.lock().expect("no panics").len(), 1, "the main file holds it");
+    }
+
+    #[test]
+    fn a_region_means_the_vault_that_stands_there_unless_it_is_home() {
+        let (ctx, _) = context();
+        let home: Place = "vault:main".parse().expect("valid");
+        let place = |region| place_in(&ctx.config, region, Some(&home));
+        assert_eq!(place("there").expect("known").to_string(), "vault:offsite");
+        assert_eq!(place("here").expect_err("home").code, ExitCode::Usage);
+        for unknown in ["mars", "West US", ""] {
+            let fault = place(unknown).expect_err("unknown");
+            assert_eq!((fault.code, fault.hint.as_str()), (ExitCode::NotFound, "vaults stand in: here, there"));
+        }
+    }
+}

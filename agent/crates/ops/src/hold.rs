@@ -69,3 +69,40 @@ fn set(ctx: &Context, request: &Request, verb: &str, hold: Option<&Hold>, now: T
     let rows = backups.iter().map(|backup| Row::of(&ctx.config, backup)).collect();
     Ok(Held { now, held: hold.is_some(), backups: rows })
 }
+
+#[cfg(test)]
+mod tests {
+    use backstop_model::Level;
+
+    use super::*;
+    use crate::fixture::{backup, context, t};
+
+    fn asked(reason: &str) -> Request {
+        Request { backups: vec!["b1".into()], reason: reason.into() }
+    }
+
+    #[test]
+    fn a_hold_is_recorded_with_who_and_why_and_ends_again() {
+        let (ctx, _) = context();
+        ctx.catalog.record_backup(&backup("b1", "2026-05-20T02:00:00Z", Level::L3)).expect("recorded");
+        hold(&ctx, &asked("audit")).expect("held");
+        let held = ctx.backup("b1").expect("there").hold.expect("held");
+        assert_eq!((held.by.as_str(), held.reason.as_str()), ("ann@ops", "audit"));
+        release_hold(&ctx, &asked("over")).expect("released");
+        assert_eq!(ctx.backup("b1").expect("there").hold, None);
+        let log = ctx.catalog.audit(&Default::default()).expect("read");
+        let log: Vec<(&str, &str)> = log.iter().map(|entry| (entry.verb.as_str(), entry.reason.as_str())).collect();
+        assert_eq!(log, [("backup release-hold", "over"), ("backup hold", "audit")]);
+    }
+
+    #[test]
+    fn a_hold_without_a_reason_or_on_what_is_gone_changes_nothing() {
+        let (ctx, _) = context();
+        let mut gone = backup("b1", "2026-05-20T02:00:00Z", Level::L3);
+        gone.state = BackupState::Purged { at: t("2026-05-20T03:00:00Z") };
+        ctx.catalog.record_backup(&gone).expect("recorded");
+        assert_eq!(hold(&ctx, &asked(" ")).expect_err("no reason").code, backstop_model::ExitCode::Usage);
+        assert_eq!(hold(&ctx, &asked("audit")).expect_err("purged").code, backstop_model::ExitCode::NotFound);
+        assert!(ctx.catalog.audit(&Default::default()).expect("read").is_empty());
+    }
+}

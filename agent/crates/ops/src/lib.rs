@@ -49,6 +49,9 @@ pub mod status;
 pub mod vaults;
 pub mod verify;
 
+#[cfg(test)]
+mod fixture;
+
 pub use backstop_seams::{Progress, Tick};
 pub use context::{Context, Outside};
 pub use report::{RunReport, StepReport, StepState};

@@ -111,3 +111,43 @@ fn verdicts(ctx: &Context, backups: &[Backup], now: Timestamp) -> Result<BTreeMa
     }
     Ok(keeps)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{backup, context};
+
+    fn names(request: &Request) -> (Vec<String>, bool) {
+        let (ctx, _) = context();
+        for (name, created, level) in [
+            ("b1", "2026-05-17T02:00:00Z", Level::L3),
+            ("b2", "2026-05-18T02:00:00Z", Level::L1),
+            ("b3", "2026-05-19T02:00:00Z", Level::L3),
+            ("b4", "2026-05-20T02:00:00Z", Level::L0),
+        ] {
+            ctx.catalog.record_backup(&backup(name, created, level)).expect("recorded");
+        }
+        let listed = list(&ctx, request).expect("a list");
+        assert_eq!(listed.kept, 4);
+        (listed.backups.iter().map(|row| row.name.to_string()).collect(), listed.cut)
+    }
+
+    #[test]
+    fn what_is_unverified_is_measured_by_the_promise_and_what_expires_by_retention() {
+        let all = Request::default();
+        assert_eq!(names(&all).0, ["b4", "b3", "b2", "b1"]);
+        assert_eq!(names(&Request { unverified: true, ..all.clone() }).0, ["b4", "b2"]);
+        // Two days are kept: of the others, the newest proved off-site copy is not needed beside newer ones.
+        assert_eq!(names(&Request { expiring: Some(Span::ZERO), ..all.clone() }).0, ["b2", "b1"]);
+        assert_eq!(names(&Request { expiring: Some(Span::from_days(1)), ..all.clone() }).0, ["b3", "b2", "b1"]);
+        assert_eq!(names(&Request { limit: Some(3), ..all }), (vec!["b4".into(), "b3".into(), "b2".into()], true));
+    }
+
+    #[test]
+    fn an_unknown_workload_is_told_with_those_there_are() {
+        let (ctx, _) = context();
+        let request = Request { workload: Some("nope".parse().expect("valid")), ..Request::default() };
+        let fault = list(&ctx, &request).expect_err("unknown");
+        assert_eq!((fault.code, fault.hint.as_str()), (backstop_model::ExitCode::NotFound, "configured are: docs"));
+    }
+}
