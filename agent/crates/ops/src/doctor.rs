@@ -168,8 +168,10 @@ impl Findings {
                 self.add(Gravity::Error, &subject, what, todo);
             }
             Ok(status) => {
-                let what =
-                    format!("opens; snapshots: {}, packs: {}, bytes: {}", status.snapshots, status.packs, status.packed);
+                let what = format!(
+                    "opens; snapshots: {}, packs: {}, bytes: {}",
+                    status.snapshots, status.packs, status.packed
+                );
                 self.add(Gravity::Fine, &subject, what, "");
                 if status.slots == 1 {
                     let todo =
