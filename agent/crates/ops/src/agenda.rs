@@ -211,7 +211,7 @@ mod tests {
     fn what_failed_a_short_while_ago_waits_unless_it_worked_since() {
         let (ctx, _) = context();
         let missing = (Verb::Backup, "no backup at all yet".to_owned());
-        assert_eq!(due(&ctx), [missing.clone()]);
+        assert_eq!(due(&ctx), std::slice::from_ref(&missing));
         ctx.catalog.begin_run(&run("r1", Verb::Backup, "2026-05-20T11:50:00Z")).expect("begun");
         let id = "r1".parse().expect("valid");
         ctx.catalog.finish_run(&id, Outcome::Failed, t("2026-05-20T11:55:00Z")).expect("ended");

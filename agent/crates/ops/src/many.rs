@@ -7,6 +7,9 @@ use backstop_model::Fault;
 
 use crate::report::RunReport;
 
+/// Where the result of one item is put.
+type Slot = Mutex<Option<Result<Vec<RunReport>, Fault>>>;
+
 /// Does `work` on each item with at most `most` threads; reports come back in the order of the items. An item that
 /// cannot even begin becomes a fault in its place and does not stop the others.
 pub(crate) fn each<T: Sync>(
@@ -15,7 +18,7 @@ pub(crate) fn each<T: Sync>(
     work: impl Fn(&T) -> Result<Vec<RunReport>, Fault> + Sync,
 ) -> Result<Vec<RunReport>, Fault> {
     let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<Result<Vec<RunReport>, Fault>>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    let results: Vec<Slot> = items.iter().map(|_| Mutex::new(None)).collect();
     std::thread::scope(|scope| {
         for _ in 0..most.clamp(1, items.len().max(1)) {
             scope.spawn(|| {

@@ -79,7 +79,7 @@ impl Progress for Watch<'_> {
                 bar.set_style(style(false));
                 bar.unset_length();
                 bar.reset();
-                bar.set_message(short(what));
+                bar.set_message(what.to_owned());
                 bar.enable_steady_tick(Duration::from_millis(120));
             }
             Way::Lines(screen) => screen.lock().expect("no thread panics holding it").tell(what),
@@ -148,17 +148,12 @@ fn bar() -> ProgressBar {
     bar
 }
 
+/// The stage takes what the figures leave of a line.
 fn style(known: bool) -> ProgressStyle {
     let template = if known {
-        "{spinner} {msg} {bar:14} {percent}% {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} ETA {eta}"
+        "{spinner} {wide_msg} {bar:12} {percent}% {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} ETA {eta}"
     } else {
-        "{spinner} {msg} {decimal_bytes} {decimal_bytes_per_sec} {elapsed}"
+        "{spinner} {wide_msg} {decimal_bytes} {decimal_bytes_per_sec} {elapsed}"
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// As much as leaves room for the figures.
-fn short(what: &str) -> String {
-    const MOST: usize = 44;
-    if what.chars().count() <= MOST { what.to_owned() } else { what.chars().take(MOST - 1).chain(['…']).collect() }
 }
