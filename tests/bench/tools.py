@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 PASSPHRASE = "a passphrase that is no secret"
@@ -185,7 +186,7 @@ class Backstop(Tool):
 
     # Every command line of ours, in one place. {} are filled in below.
     COMMANDS = {
-        "init": ["vault", "init", "main", "--yes"],
+        "init": ["vault", "init", "main", "--generate-key"],
         "backup": ["backup", "trigger", "bench"],
         "list": ["backup", "list", "bench", "--json"],
         "verify": ["backup", "verify-all", "bench", "--level", "L1"],
@@ -206,8 +207,6 @@ class Backstop(Tool):
     def init(self, data):
         self.config.mkdir()
         key = self.home / "vault.key"
-        key.write_bytes(os.urandom(32))
-        key.chmod(0o600)
         (self.config / "backstop.toml").write_text(
             f"""
 [vault.main]
@@ -215,9 +214,14 @@ url = "file://{self.vault}"
 region = "here"
 key = "file:{key}"
 
+[limits]                      # the shortest; the prune's clock is set past it
+release_percent_per_day = 100
+undelete_window = "1h"
+
 [schedule.standard]
 timezone = "UTC"
 daily = {{ at = "02:00", keep = 7 }}
+verify = {{ every = "7d", level = "L1" }}
 home = "vault:main"
 
 [workload.bench]
@@ -248,7 +252,10 @@ schedule = "standard"
         return [self.command("restore", backup=self.names()[-1], to=str(to))]
 
     def keep_last(self):
-        return [*(self.command("delete", backup=name) for name in self.names()[:-1]), self.command("prune")]
+        # Two hours on, the undelete window is over.
+        later = time.strftime("BACKSTOP_CLOCK=%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
+        deletes = [self.command("delete", backup=name) for name in self.names()[:-1]]
+        return [*deletes, ["env", later, *self.command("prune")]]
 
 
 ALL = {tool.name: tool for tool in [Restic, Rustic, Borg, Bupstash, Backstop]}
