@@ -81,7 +81,9 @@ pub(crate) fn conclude(
                 evidence.entry((backup.clone(), place.clone())).or_default().add(*level, end);
             }
             (Action::Materialise { backup, from, .. }, _) => {
-                evidence.entry((backup.clone(), from.clone())).or_default().add(Level::L2, end);
+                let known = evidence.entry((backup.clone(), from.clone())).or_default();
+                // What could not be made into a tree is bytes that are gone or do not authenticate.
+                known.add(if end.result.is_ok() { Level::L2 } else { Level::L1 }, end);
             }
             (Action::CompareTree { backup, from, .. }, _) => {
                 evidence.entry((backup.clone(), from.clone())).or_default().add(Level::L3, end);

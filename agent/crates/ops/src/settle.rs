@@ -1,6 +1,6 @@
 //! What was begun and did not end: resumed or undone, by a person or before the next verb on the same workload.
 
-use backstop_model::{Action, Advice, ExitCode, Fault, Outcome, Run, StepId, Verb, WorkloadName};
+use backstop_model::{Action, Advice, Event, EventBody, ExitCode, Fault, Outcome, Run, StepId, Verb, WorkloadName};
 use backstop_seams::Progress;
 
 use crate::actor::find_snapshot;
@@ -28,7 +28,14 @@ pub fn cancel(ctx: &Context, request: &Settle, progress: &dyn Progress) -> Resul
     let run = open_run(ctx, &request.run)?;
     let held = Held::take(ctx, &keys_of(&run))?;
     let why = if request.reason.is_empty() { "asked for" } else { &request.reason };
-    drive(ctx, &run, &held, &Drive::Cancel(why.to_owned()), progress)
+    let mut report = drive(ctx, &run, &held, &Drive::Cancel(why.to_owned()), progress)?;
+    // That it was cancelled is the answer to this verb, not a fault of it.
+    let asked = report.fault.as_ref().is_some_and(|fault| fault.code == ExitCode::Interrupted);
+    if asked && matches!(report.outcome, Some(Outcome::Undone | Outcome::Failed)) {
+        report.code = ExitCode::RolledBack;
+        report.fault = None;
+    }
+    Ok(report)
 }
 
 fn open_run(ctx: &Context, shortened: &str) -> Result<Run, Fault> {
@@ -55,10 +62,15 @@ pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Prog
     let stuck = backstop_catalog::RunFilter {
         workload: Some(workload.clone()),
         outcome: Some(Outcome::Stuck),
-        limit: Some(1),
         ..Default::default()
     };
-    if let Some(run) = ctx.catalog.runs(&stuck)?.first() {
+    for run in ctx.catalog.runs(&stuck)?.into_iter().rev() {
+        if may_pass(&ctx.catalog.events(&run.id)?) {
+            let held = Held::take(ctx, &keys_of(&run))?;
+            if drive(ctx, &run, &held, &Drive::Resume(Vec::new()), progress)?.outcome != Some(Outcome::Stuck) {
+                continue;
+            }
+        }
         return Err(Fault::new(
             ExitCode::Stuck,
             Advice::CallAPerson,
@@ -67,6 +79,16 @@ pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Prog
         ));
     }
     Ok(())
+}
+
+/// Whether what a run is stuck on may go through by itself later: a place that could not be reached. That needs no
+/// person, only another try.
+fn may_pass(events: &[Event]) -> bool {
+    let fault = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::UndoFailed { fault, .. } | EventBody::StepFailed { fault, .. } => Some(fault),
+        _ => None,
+    });
+    fault.is_some_and(|fault| fault.advice == Advice::Retry)
 }
 
 /// Settles one open run by the rule of [`before`].
