@@ -81,7 +81,7 @@ fn dispatch(cli: tree::Cli, wire: &dyn Wiring, screen: &mut Screen) -> Result<Ex
         tree::Command::Doctor => query::doctor(options, wire, screen),
         tree::Command::Config(tree::Config::Check) => query::config_check(options, wire, screen),
         command => {
-            let ctx = wire.context(options)?;
+            let ctx = wire.context(options).inspect_err(|fault| query::point_out(fault, options, wire, screen))?;
             let call = Call { ctx: &ctx, options, wire };
             match query::query(&call, command, screen)? {
                 query::Asked::Answered(code) => Ok(code),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use backstop_config::{Overrides, SourceFile, WorkloadSettings, compose};
 use backstop_model::config::Config;
-use backstop_model::{Fault, Place, Region, WorkloadName};
+use backstop_model::{Advice, ExitCode, Fault, Place, Region, WorkloadName};
 use serde::Serialize;
 
 use crate::Context;
@@ -62,7 +62,7 @@ pub fn disable(ctx: &Context, workload: &WorkloadName, dry_run: bool) -> Result<
 /// The vault that stands in a region, for those who think in regions: the first by name that is not home.
 ///
 /// # Errors
-/// `NotFound` with the regions there are; a usage fault when only home stands there.
+/// `NotFound` with the regions there are; a fault of configuration when home stands there.
 pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<Place, Fault> {
     let known: std::collections::BTreeSet<&str> = config.vaults.values().map(|vault| vault.region.as_str()).collect();
     let unknown = || {
@@ -80,7 +80,9 @@ pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<P
     let home_region = home.and_then(|home| crate::row::region_of(config, home));
     if home_region.as_ref() == Some(&wanted) {
         let message = format!("region `{wanted}` is where backups are made: a copy there would be lost with them");
-        return Err(Fault::usage(message, "choose another region"));
+        // The same mistake as naming a vault there, which the configuration refuses.
+        let (code, advice) = (ExitCode::BadConfiguration, Advice::FixConfiguration);
+        return Err(Fault::new(code, advice, message, "choose another region"));
     }
     there.next().map(|name| Place::Vault(name.clone())).ok_or_else(unknown)
 }
@@ -122,7 +124,6 @@ fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fau
 #[cfg(test)]
 mod tests {
     use backstop_config::Keep;
-    use backstop_model::ExitCode;
 
     use super::*;
     use crate::fixture::context;
@@ -176,7 +177,7 @@ mod tests {
         let home: Place = "vault:main".parse().expect("valid");
         let place = |region| place_in(&ctx.config, region, Some(&home));
         assert_eq!(place("there").expect("known").to_string(), "vault:offsite");
-        assert_eq!(place("here").expect_err("home").code, ExitCode::Usage);
+        assert_eq!(place("here").expect_err("home").code, ExitCode::BadConfiguration);
         for unknown in ["mars", "West US", ""] {
             let fault = place(unknown).expect_err("unknown");
             assert_eq!((fault.code, fault.hint.as_str()), (ExitCode::NotFound, "vaults stand in: here, there"));

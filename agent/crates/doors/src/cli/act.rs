@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::progress::Watch;
 use super::screen::Screen;
-use super::{Call, ask, show, tree};
+use super::{Call, ask, show, tree, values};
 
 /// Carries out a verb that acts.
 pub fn act(call: &Call<'_>, command: tree::Command, screen: &mut Screen) -> Result<ExitCode, Fault> {
@@ -206,7 +206,7 @@ fn vault(call: &Call<'_>, verb: tree::Vault, screen: &mut Screen) -> Result<Exit
             screen.answer("vault-key-list", &slots, || show::vaults::slots(&slots.slots));
         }
         Vault::Key(Key::Add(arguments)) => {
-            let slot = vaults::key_add(ctx, &arguments.vault, &arguments.key, &arguments.label)?;
+            let slot = vaults::key_add(ctx, &arguments.vault, arguments.key.reference()?, &arguments.label)?;
             let text = || format!("vault {} opens with the key in slot `{}` as well", arguments.vault, slot.label);
             screen.answer("vault-key-add", &slot, text);
         }
@@ -218,13 +218,13 @@ fn vault(call: &Call<'_>, verb: tree::Vault, screen: &mut Screen) -> Result<Exit
             screen.answer("vault-key-remove", &slot, text);
         }
         Vault::Key(Key::Rotate(arguments)) => {
-            let replacement = arguments.key.as_ref().map(|key| (key, arguments.label.as_str()));
+            let key = arguments.key.as_ref().map(values::KeyArg::reference).transpose()?;
+            let replacement = key.map(|key| (key, arguments.label.as_str()));
             let rotated = Rotated {
                 vault: arguments.vault.to_string(),
                 epoch: vaults::key_rotate(ctx, &arguments.vault, replacement)?,
             };
-            let more =
-                if arguments.key.is_some() { "\nchange `key` of the vault in the configuration now" } else { "" };
+            let more = if key.is_some() { "\nchange `key` of the vault in the configuration now" } else { "" };
             let text =
                 || format!("vault {} seals with secret number {} from now on{more}", rotated.vault, rotated.epoch);
             screen.answer("vault-key-rotate", &rotated, text);

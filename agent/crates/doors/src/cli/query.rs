@@ -266,6 +266,24 @@ pub fn config_check(options: &GlobalOptions, wire: &dyn Wiring, screen: &mut Scr
     Ok(if checked.valid { ExitCode::Ok } else { ExitCode::BadConfiguration })
 }
 
+/// Lets the screen show where the configuration is wrong, if that is why there is no context.
+pub fn point_out(fault: &Fault, options: &GlobalOptions, wire: &dyn Wiring, screen: &mut Screen) {
+    if fault.code != ExitCode::BadConfiguration {
+        return;
+    }
+    let checked = wire.outside(options).and_then(|outside| config_check::check(&outside));
+    let problems = checked.map(|checked| checked.problems).unwrap_or_default();
+    screen.point_out(match problems.as_slice() {
+        // The error itself names the place and the mistake of a single one, and its hint.
+        [only] => {
+            let shown = only.to_string();
+            let lines = shown.lines().skip(1).filter(|line| !line.trim_start().starts_with("= hint:"));
+            lines.map(str::to_owned).collect()
+        }
+        several => several.iter().map(|problem| format!("{problem}\n")).collect(),
+    });
+}
+
 /// `doctor`: what keeps the context from coming to be is a finding.
 pub fn doctor(options: &GlobalOptions, wire: &dyn Wiring, screen: &mut Screen) -> Result<ExitCode, Fault> {
     let outside = wire.outside(options)?;

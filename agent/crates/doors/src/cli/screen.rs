@@ -37,6 +37,8 @@ pub struct Screen {
     closed: bool,
     /// Data could not be written.
     lost: bool,
+    /// Where the configuration is wrong, for the next fault.
+    places: Vec<String>,
     /// The first thing that went wrong: message and hint.
     first: Option<(String, String)>,
 }
@@ -121,6 +123,7 @@ impl Screen {
             verbose: 0,
             closed: false,
             lost: false,
+            places: Vec::new(),
             first: None,
         }
     }
@@ -235,6 +238,11 @@ impl Screen {
         }
     }
 
+    /// Shows these lines below the next fault.
+    pub fn point_out(&mut self, lines: Vec<String>) {
+        self.places = lines;
+    }
+
     /// Says what went wrong and what to do about it.
     pub fn fault(&mut self, fault: &Fault) {
         self.flush();
@@ -242,6 +250,9 @@ impl Screen {
         let colour = self.console.error_is_terminal && !self.console.no_color;
         let look = Look { colour, verbose: 0, now: Timestamp::UNIX_EPOCH };
         self.say(&format!("{} {}", look.paint(Tone::Bad, "error:"), fault.message));
+        for line in std::mem::take(&mut self.places) {
+            self.say(&line);
+        }
         if !fault.hint.is_empty() {
             self.say(&format!("{} {}", look.paint(Tone::Strong, "hint:"), fault.hint));
         }

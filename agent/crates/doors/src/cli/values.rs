@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use backstop_model::config::SecretRef;
 use backstop_model::plan::Overwrite;
-use backstop_model::{Mode, Span, Timestamp};
+use backstop_model::{Fault, Mode, Span, Timestamp};
 
 /// A time: an instant, or so long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +82,29 @@ pub fn target(raw: &str) -> Result<f64, String> {
     if (0.0..=100.0).contains(&share) { Ok(share) } else { Err("a share between 0 and 100 percent".to_owned()) }
 }
 
+/// What was written where a reference to a secret belongs. Judged only after parsing: the parser repeats what it does
+/// not take, and that may be a secret pasted in its place.
+#[derive(Debug, Clone)]
+pub struct KeyArg(Result<SecretRef, String>);
+
+impl KeyArg {
+    /// The reference.
+    ///
+    /// # Errors
+    /// A usage fault that does not repeat what was written.
+    pub fn reference(&self) -> Result<&SecretRef, Fault> {
+        let hint = "the key itself is never written on a command line";
+        self.0.as_ref().map_err(|how| Fault::usage(format!("`--key` names no place of a key: {how}"), hint))
+    }
+}
+
+/// Reads a reference to a secret, or remembers that it is none.
+pub fn key(raw: &str) -> Result<KeyArg, std::convert::Infallible> {
+    Ok(KeyArg(secret(raw)))
+}
+
 /// Reads a reference to a secret. The secret itself is never written on a command line.
-pub fn secret(raw: &str) -> Result<SecretRef, String> {
+fn secret(raw: &str) -> Result<SecretRef, String> {
     let bad = || "write `file:/path`, `env:NAME`, `credential:NAME` or `command:program args`".to_owned();
     let (scheme, rest) = raw.split_once(':').ok_or_else(bad)?;
     match (scheme, rest) {
@@ -120,10 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_itself_is_no_reference() {
-        assert!(secret("file:/etc/backstop/a.key").is_ok() && secret("env:KEY").is_ok());
+    fn a_key_itself_is_no_reference_and_is_not_repeated() {
+        let read = |raw| key(raw).expect("judged later").reference().cloned();
+        assert!(read("file:/etc/backstop/a.key").is_ok() && read("env:KEY").is_ok());
         for bad in ["hunter2", "file:", "file:relative", "https://x"] {
-            assert!(secret(bad).is_err(), "{bad}");
+            let fault = read(bad).expect_err(bad);
+            assert!(!format!("{fault:?}").contains("hunter"), "{fault:?}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `vault …`
 
 use backstop_model::VaultName;
-use backstop_model::config::SecretRef;
 use clap::{Args, Subcommand};
 
 use crate::cli::values;
@@ -100,8 +99,8 @@ pub struct KeyAdd {
     /// The vault
     pub vault: VaultName,
     /// Where the new key is: `file:/path`, `env:NAME`, `credential:NAME`, `command:program args`
-    #[arg(long, value_name = "REF", value_parser = values::secret)]
-    pub key: SecretRef,
+    #[arg(long, value_name = "REF", value_parser = values::key)]
+    pub key: values::KeyArg,
     /// A name for its slot
     #[arg(long, value_name = "NAME")]
     pub label: String,
@@ -123,8 +122,8 @@ pub struct KeyRotate {
     /// The vault
     pub vault: VaultName,
     /// Where the key is that takes the place of the one in use
-    #[arg(long, value_name = "REF", value_parser = values::secret)]
-    pub key: Option<SecretRef>,
+    #[arg(long, value_name = "REF", value_parser = values::key)]
+    pub key: Option<values::KeyArg>,
     /// A name for its slot
     #[arg(long, value_name = "NAME", default_value = "rotated", requires = "key")]
     pub label: String,
