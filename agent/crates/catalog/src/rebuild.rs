@@ -69,8 +69,12 @@ fn inherit(backup: &mut Backup, known: Backup) {
     }
     for copy in &mut backup.copies {
         let same = known.copies.iter().find(|old| old.place == copy.place && old.snapshot == copy.snapshot);
-        if let Some(old) = same.filter(|_| copy.proofs.is_empty()) {
-            copy.proofs.clone_from(&old.proofs);
+        if let Some(old) = same {
+            // What was proved about this very object stays proved; that it was found now comes on top.
+            let found = std::mem::replace(&mut copy.proofs, old.proofs.clone());
+            copy.proofs.extend(found);
+            copy.created = old.created;
+            copy.stored = old.stored;
         }
     }
 }
@@ -117,12 +121,16 @@ mod tests {
             backup.copies[0].snapshot.0 = [digest; 32];
             backup
         };
-        let found = vec![without_proofs(&held, 7), without_proofs(&replaced, 8)];
+        let mut found_again = without_proofs(&held, 7);
+        let found_proof = crate::fixture::proof(Level::L0, true, 9);
+        found_again.copies[0].proofs.push(found_proof.clone());
+        let found = vec![found_again, without_proofs(&replaced, 8)];
         assert_eq!(catalog.clear_and_rebuild(found).expect("rebuilt"), 3);
 
         let kept = catalog.backup(&held.name).expect("read").expect("there");
         assert_eq!(kept.hold, Some(hold));
-        assert_eq!(kept.copies[0].proofs.last(), Some(&proof));
+        assert!(kept.copies[0].proofs.ends_with(&[proof, found_proof]));
+        assert_eq!(kept.level(), Some(Level::L3), "what was proved about the same object stays proved");
         let other = catalog.backup(&replaced.name).expect("read").expect("there");
         assert_eq!(other.copies[0].proofs, [], "another object has no proof");
         assert_eq!(catalog.backup(&vanished.name).expect("read"), None);
