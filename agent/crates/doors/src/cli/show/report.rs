@@ -266,8 +266,10 @@ fn figures(look: &Look, report: &RunReport, rows: &[Row], facts: &mut Table) {
                 facts.row(["restored".to_owned(), words]);
             }
             Some(StepOutput::Freed { bytes, packs, marked }) => {
+                // The step's description ends with the place it is about.
                 let words = format!(
-                    "{} in {} removed, {} marked for a later prune",
+                    "{}: {} in {} removed, {} marked for a later prune",
+                    step.what.rsplit(' ').next().unwrap_or_default(),
                     Bytes(*bytes),
                     counted(*packs, "pack"),
                     grouped(*marked)
