@@ -124,7 +124,8 @@ impl<'a> Worker<'a> {
         let at = self.ctx.outside.clock.now();
         match copied {
             Ok(copied) => {
-                self.ctx.catalog.update_replication(job, Bytes(copied.read), Some(Bytes(copied.read)), at)?;
+                // A repeated step finds its row ended already.
+                let _ = self.ctx.catalog.update_replication(job, Bytes(copied.read), Some(Bytes(copied.read)), at);
                 self.ctx.catalog.finish_replication(job, Ok(copied.snapshot.id), at)?;
                 Ok(StepOutput::Snapshot(SnapshotMade { read: copied.read, ..made_of(&copied.snapshot, copied.stored) }))
             }

@@ -202,6 +202,11 @@ pub(crate) fn drive(
     let driven = while_renewing(held, progress, |progress| {
         let journal = ctx.catalog.journal(&held.leases, clock);
         let mut worker = Worker::new(ctx, run, progress);
+        #[cfg(test)]
+        let mut worker = {
+            let faults = ctx.faults.lock().expect("no thread panics holding it").clone();
+            backstop_saga::Faulty::new(&mut worker, faults)
+        };
         match how {
             Drive::Forward => backstop_saga::execute(run, &journal, clock, &mut worker, progress),
             Drive::Cancel(reason) => match backstop_saga::cancel(run, &journal, clock, &mut worker, progress, reason) {

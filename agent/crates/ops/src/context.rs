@@ -57,13 +57,23 @@ pub struct Context {
     /// The catalog.
     pub catalog: Catalog,
     vaults: Mutex<BTreeMap<VaultName, Arc<Vault>>>,
+    /// What goes wrong in the next runs; only tests say so.
+    #[cfg(test)]
+    pub(crate) faults: Mutex<Vec<backstop_saga::Injection>>,
 }
 
 impl Context {
     /// Puts a context together.
     #[must_use]
     pub fn new(outside: Outside, config: Config, catalog: Catalog) -> Self {
-        Self { outside, config, catalog, vaults: Mutex::default() }
+        Self {
+            outside,
+            config,
+            catalog,
+            vaults: Mutex::default(),
+            #[cfg(test)]
+            faults: Mutex::default(),
+        }
     }
 
     /// The present. Also teaches the catalog, so that a clock set back is noticed.

@@ -23,6 +23,8 @@ pub mod context;
 pub mod diff;
 pub mod doctor;
 pub mod drtest;
+#[cfg(test)]
+mod faults;
 pub mod find;
 pub mod firewall;
 pub mod hold;

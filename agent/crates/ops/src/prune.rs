@@ -8,9 +8,9 @@ use backstop_seams::Progress;
 
 use crate::carry::{EXCLUSIVE, Held, carry_out, while_renewing};
 use crate::context::Context;
-use crate::release;
 use crate::report::RunReport;
 use crate::request::Prune;
+use crate::{release, settle};
 
 /// The plan's reason that makes its steps skip the grace period of packs. Part of the journal, so that a resumed run
 /// does the same.
@@ -48,6 +48,9 @@ pub fn prune(ctx: &Context, request: &Prune, progress: &dyn Progress) -> Result<
 }
 
 fn go(ctx: &Context, vaults: &BTreeSet<Place>, request: &Prune, progress: &dyn Progress) -> Result<RunReport, Fault> {
+    if !request.dry_run {
+        settle::before_prune(ctx, progress)?;
+    }
     let now = ctx.now()?;
     let in_scope =
         |backup: &Backup| request.vault.is_none() || backup.copies.iter().any(|copy| vaults.contains(&copy.place));

@@ -50,7 +50,8 @@ pub fn restore(ctx: &Context, request: &Restore, progress: &dyn Progress) -> Res
         plan.reasons.push(request.reason.clone());
     }
     let mut report = carry_out(ctx, plan, request.dry_run, Some(id), progress)?;
-    if let (Some(dir), Some(_)) = (&request.to, &report.run) {
+    let written = matches!(report.outcome, Some(Outcome::Done | Outcome::Partial));
+    if let Some(dir) = request.to.as_ref().filter(|_| written) {
         report.next.push(format!("what was restored stands below {}", dir.display()));
     }
     Ok(report)

@@ -91,6 +91,15 @@ fn may_pass(events: &[Event]) -> bool {
     fault.is_some_and(|fault| fault.advice == Advice::Retry)
 }
 
+/// The same for prunes, which concern no single workload. What was purged or removed stays so; the next looks afresh.
+pub(crate) fn before_prune(ctx: &Context, progress: &dyn Progress) -> Result<(), Fault> {
+    let filter = backstop_catalog::RunFilter { verb: Some(Verb::Prune), open: true, ..Default::default() };
+    for run in ctx.catalog.runs(&filter)?.into_iter().rev() {
+        settle(ctx, &run, progress)?;
+    }
+    Ok(())
+}
+
 /// Settles one open run by the rule of [`before`].
 pub(crate) fn settle(ctx: &Context, run: &Run, progress: &dyn Progress) -> Result<RunReport, Fault> {
     let held = Held::take(ctx, &keys_of(run))?;

@@ -147,9 +147,18 @@ pub fn key_add(ctx: &Context, name: &VaultName, secret: &SecretRef, label: &str)
 /// Removes a slot by id or label.
 ///
 /// # Errors
-/// `Refused` for the last slot; the name fits none or several.
+/// `NotFound` with the names there are; `Refused` for the last slot, or when the name fits several.
 pub fn key_remove(ctx: &Context, name: &VaultName, slot: &str, reason: &str) -> Result<KeySlot, Fault> {
-    let slot = ctx.vault(name)?.remove_slot(slot).map_err(|error| error.fault())?;
+    let vault = ctx.vault(name)?;
+    let slots = vault.slots().map_err(|error| error.fault())?;
+    if !slots.iter().any(|known| known.slot == slot || known.label == slot) {
+        let labels: Vec<&str> = slots.iter().map(|known| known.label.as_str()).collect();
+        return Err(Fault::not_found(
+            format!("vault `{name}` has no key slot `{slot}`"),
+            format!("there are: {}", labels.join(", ")),
+        ));
+    }
+    let slot = vault.remove_slot(slot).map_err(|error| error.fault())?;
     ctx.audit(
         "vault key remove",
         name.as_str(),
