@@ -1,6 +1,7 @@
 //! `backup trigger`: look, plan, run, conclude.
 
-use backstop_model::{Fault, VaultName};
+use backstop_model::config::Schedule;
+use backstop_model::{Fault, Tier, VaultName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
@@ -16,6 +17,9 @@ use crate::settle;
 /// Unknown workload, a vault that does not open, a lease held by another process.
 pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Result<RunReport, Fault> {
     let workload = ctx.workload(&request.workload)?;
+    if let Some(tier) = &request.tier {
+        known_tier(&workload.schedule, tier)?;
+    }
     if !request.dry_run {
         settle::before(ctx, &workload.name, progress)?;
     }
@@ -40,4 +44,22 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
         ));
     }
     Ok(report)
+}
+
+/// A backup in a tier that nobody keeps would be past retention at birth.
+fn known_tier(schedule: &Schedule, tier: &Tier) -> Result<(), Fault> {
+    let kept = [
+        schedule.daily.map(|_| Tier::Daily),
+        schedule.weekly.map(|_| Tier::Weekly),
+        schedule.monthly.map(|_| Tier::Monthly),
+    ];
+    let kept: Vec<Tier> = kept.into_iter().flatten().collect();
+    if kept.contains(tier) {
+        return Ok(());
+    }
+    let words: Vec<String> = kept.iter().map(ToString::to_string).collect();
+    Err(Fault::usage(
+        format!("schedule `{}` keeps no tier `{tier}`", schedule.name),
+        format!("it keeps: {}", words.join(", ")),
+    ))
 }
