@@ -54,16 +54,16 @@ impl Files for Shelf {
         Ok(None)
     }
     fn own_directory(&self, _: &Path) -> Result<(), Fault> {
-        unimplemented!("no test makes directories")
+        unreachable!("no test makes directories")
     }
     fn remove_tree(&self, _: &Path) -> Result<(), Fault> {
-        unimplemented!("no test removes directories")
+        unreachable!("no test removes directories")
     }
     fn exchange(&self, _: &Path, _: &Path) -> Result<(), Fault> {
-        unimplemented!("no test exchanges trees")
+        unreachable!("no test exchanges trees")
     }
     fn rename(&self, _: &Path, _: &Path) -> Result<(), Fault> {
-        unimplemented!("no test renames")
+        unreachable!("no test renames")
     }
     fn room(&self, _: &Path) -> Result<Bytes, Fault> {
         Ok(Bytes(1 << 40))
@@ -107,19 +107,19 @@ impl Entropy for Nothing {
 
 impl Trees for Nothing {
     fn source(&self, _: &FilesSpec) -> Result<Box<dyn Source>, Fault> {
-        unimplemented!("no test reads a tree")
+        unreachable!("no test reads a tree")
     }
     fn restored(&self, _: &Path, _: &[u8]) -> Result<Box<dyn Source>, Fault> {
-        unimplemented!("no test reads a tree")
+        unreachable!("no test reads a tree")
     }
     fn target(&self, _: &Path, _: &[u8], _: Overwrite) -> Result<Box<dyn Target>, Fault> {
-        unimplemented!("no test writes a tree")
+        unreachable!("no test writes a tree")
     }
 }
 
 impl Probe for Nothing {
     fn run(&self, _: &[String], _: &Path, _: Span) -> ProbeAnswer {
-        unimplemented!("no test runs a program")
+        unreachable!("no test runs a program")
     }
 }
 
