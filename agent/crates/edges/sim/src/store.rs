@@ -1,7 +1,8 @@
 //! Object stores in regions: what is put stays whatever becomes of the process, and the way there has weather.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use backstop_model::Span;
@@ -14,6 +15,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
+use crate::UNPOISONED;
 use crate::clock::SimClock;
 use crate::life::{End, Life, Touch};
 use crate::weather::{Sky, Weather};
@@ -28,21 +30,30 @@ const LISTED: Span = Span::from_millis(1);
 pub struct Shelf {
     region: String,
     inner: InMemory,
+    /// Names in the order in which they were first put.
+    order: Mutex<Vec<String>>,
 }
 
 impl Shelf {
     pub(crate) fn new(region: &str) -> Self {
-        Self { region: region.to_owned(), inner: InMemory::new() }
+        Self { region: region.to_owned(), inner: InMemory::new(), order: Mutex::default() }
     }
 
-    /// The names of all objects below a folder, sorted.
+    /// The names of all objects below a folder, in the order in which they were first put.
     #[must_use]
     pub fn names(&self, folder: &str) -> Vec<String> {
         let prefix = Path::from(folder);
         let found = now(self.inner.list(Some(&prefix)).collect::<Vec<_>>());
-        let mut names: Vec<String> = found.into_iter().flatten().map(|meta| meta.location.to_string()).collect();
-        names.sort();
-        names
+        let there: BTreeSet<String> = found.into_iter().flatten().map(|meta| meta.location.to_string()).collect();
+        let order = self.order.lock().expect(UNPOISONED);
+        order.iter().filter(|name| there.contains(*name)).cloned().collect()
+    }
+
+    fn note(&self, path: &Path) {
+        let mut order = self.order.lock().expect(UNPOISONED);
+        if order.iter().all(|known| known != path.as_ref()) {
+            order.push(path.to_string());
+        }
     }
 
     /// An object's bytes.
@@ -67,10 +78,19 @@ impl Shelf {
 
     /// Flips one bit of an object; returns its bytes as they were.
     pub fn rot(&self, name: &str, at: u64) -> Option<Vec<u8>> {
+        self.spoil(name, |at_byte, length| at_byte as u64 == at % length)
+    }
+
+    /// Flips a bit in every few hundred bytes of an object; returns its bytes as they were.
+    pub fn rot_all(&self, name: &str) -> Option<Vec<u8>> {
+        self.spoil(name, |at, _| at % 256 == 0)
+    }
+
+    fn spoil(&self, name: &str, hits: impl Fn(usize, u64) -> bool) -> Option<Vec<u8>> {
         let before = self.bytes(name)?;
         let mut after = before.clone();
-        let at = usize::try_from(at % (before.len().max(1) as u64)).unwrap_or(0);
-        *after.get_mut(at)? ^= 1 << (at % 8);
+        let length = before.len() as u64;
+        after.iter_mut().enumerate().filter(|(at, _)| hits(*at, length)).for_each(|(at, byte)| *byte ^= 1 << (at % 8));
         self.place(name, after);
         Some(before)
     }
@@ -117,6 +137,13 @@ fn lost() -> Error {
     failed("connection reset while waiting for the answer")
 }
 
+/// The folder of a path. Names are digests of bytes that may stand in another order when threads took turns otherwise,
+/// so the weather does not look at them.
+fn folder(path: &str) -> String {
+    let named = |part: &&str| part.len() > 2 && !part.contains(|c: char| c.is_ascii_digit());
+    path.split('/').take_while(named).collect::<Vec<_>>().join("/")
+}
+
 impl SimStore {
     fn call(&self, what: &str, path: &str) -> Result<Way> {
         let call = format!("{what} {path}");
@@ -128,7 +155,7 @@ impl SimStore {
         };
         let Some(weather) = &self.weather else { return Ok(way) };
         self.clock.advance(CALL);
-        match weather.look(&self.shelf.region, &call, self.clock.passed()) {
+        match weather.look(&self.shelf.region, &format!("{what} {}", folder(path)), self.clock.passed()) {
             Sky::Clear => Ok(way),
             Sky::AnswerLost => Ok(Way::AnswerLost),
             Sky::Outage => Err(failed("connection refused")),
@@ -152,6 +179,7 @@ impl SimStore {
 impl ObjectStore for SimStore {
     async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let way = self.call("put", path.as_ref())?;
+        self.shelf.note(path);
         let put = now(self.shelf.inner.put_opts(path, payload, options));
         match way {
             Way::Clear => put,
