@@ -88,6 +88,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), LocalErr
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(LocalError::WrongKind { path: path.clone(), wanted: "file" });
     };
+    sweep(directory, name);
     // A dot in front keeps it out of configuration directories while it is being written.
     let mut staged = OsStr::new(".").to_owned();
     staged.push(name);
@@ -109,6 +110,22 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), LocalErr
         });
     }
     sync_directory(directory)
+}
+
+/// Removes what processes that ended in the middle of replacing this very file left beside it.
+fn sweep(directory: &Path, name: &OsStr) {
+    let left_by = |entry: &OsStr| -> Option<u32> {
+        let rest = entry.as_bytes().strip_prefix(b".")?.strip_prefix(name.as_bytes())?.strip_prefix(b".")?;
+        let (process, _) = std::str::from_utf8(rest.strip_suffix(b".tmp")?).ok()?.split_once('-')?;
+        process.parse().ok()
+    };
+    // What cannot be listed or removed is in nobody's way.
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let gone = left_by(&entry.file_name()).is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists());
+        if gone {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes a directory below the configuration directory if it is missing, with the modes the process's mask leaves.
@@ -250,6 +267,19 @@ mod tests {
         write_atomic(&path, b"two", 0o640).expect("replaced");
         assert_eq!((std::fs::read(&path).expect("read"), mode(&path)), (b"two".to_vec(), 0o640));
         assert_eq!(names(dir.path()), ["docs.toml"]);
+    }
+
+    #[test]
+    fn what_a_process_left_that_ended_while_writing_is_removed_by_the_next_write() {
+        let dir = tempfile::tempdir().expect("made");
+        let path = dir.path().join("docs.toml");
+        for left in [".docs.toml.4194305-0.tmp", ".docs.toml.1-0.tmp", ".web.toml.4194305-0.tmp", ".docs.toml.old.tmp"]
+        {
+            std::fs::write(dir.path().join(left), "half").expect("written");
+        }
+        write_atomic(&path, b"whole", 0o644).expect("written");
+        let left = [".docs.toml.1-0.tmp", ".docs.toml.old.tmp", ".web.toml.4194305-0.tmp", "docs.toml"];
+        assert_eq!(names(dir.path()), left, "only what belonged to this file, by a process that ended");
     }
 
     #[test]
