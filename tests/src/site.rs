@@ -102,8 +102,8 @@ impl Site {
     pub fn bare() -> Self {
         let dir = tempfile::Builder::new().prefix("backstop-site-").tempdir().expect("a temporary directory");
         let site = Self { dir, environment: BTreeMap::new(), before: Vec::new() };
-        site.write("conf/backstop.toml", &MAIN.replace("ROOT", &site.root_text()));
-        site.write("conf/conf.d/docs.toml", &DOCS.replace("ROOT", &site.root_text()));
+        site.write("conf/backstop.toml", MAIN.replace("ROOT", &site.root_text()));
+        site.write("conf/conf.d/docs.toml", DOCS.replace("ROOT", &site.root_text()));
         site.write("srv/docs/readme.txt", "read me\n");
         site.write("srv/docs/deep/er/notes.md", "# notes\n");
         site.write("srv/docs/deep/empty", "");

@@ -5,6 +5,11 @@
 
 mod answers;
 mod damage;
+mod fidelity;
+mod interrupted;
+mod kills;
+mod misconfigured;
 mod restore;
 mod river;
+mod surroundings;
 mod vaults;

@@ -124,7 +124,7 @@ fn a_released_backup_waits_in_the_trash_and_comes_back_until_its_window_ends() {
     site.ok(&["backup", "delete", &old, "--reason", "shown only", "--dry-run"]);
     assert_eq!(site.names(), [new.clone(), old.clone()]);
     site.ok(&["backup", "delete", &old, "--reason", "not needed", "--yes"]);
-    assert_eq!(site.names(), [new.clone()]);
+    assert_eq!(site.names(), std::slice::from_ref(&new));
     let trash = site.json(&["backup", "list", "--trash"]);
     assert_eq!(trash["backups"][0]["name"], old.as_str());
     site.fails(10, &["backup", "delete", &old, "--reason", "again", "--yes"]);
@@ -144,7 +144,7 @@ fn a_released_backup_waits_in_the_trash_and_comes_back_until_its_window_ends() {
     assert!(late.code == 10 || late.code == 2, "its window is over: {late}");
     site.clock("2031-05-10T10:00:00Z");
     site.ok(&["vault", "prune"]);
-    assert_eq!(site.names(), [new.clone()]);
+    assert_eq!(site.names(), std::slice::from_ref(&new));
     site.ok(&["backup", "verify-all", "--again"]);
     assert_eq!(site.json(&["audit", "verify"])["whole"], true);
 }
