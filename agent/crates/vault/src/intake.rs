@@ -2,8 +2,8 @@
 //!
 //! Several threads feed one intake. Each joins its own small chunks into blocks; blocks are compressed by whichever
 //! thread has time and sealed into the one open pack of their stream, under a lock held for as long as sealing a
-//! megabyte takes. Full packs go to an uploader thread through a queue of one: memory is bounded by the open packs,
-//! the one waiting and the one being written.
+//! megabyte takes. Full packs are handed to an uploader thread one at a time: memory is bounded by the open
+//! packs, the one waiting and the one being written.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +23,7 @@ use crate::press::Press;
 /// Chunks are joined until a block has this many plain bytes.
 const BLOCK_TARGET: usize = 1 << 20;
 /// A pack is finished once it has this many bytes. Three may be in memory: one open, one waiting, one being written.
-const PACK_TARGET: usize = 20 << 20;
+const PACK_TARGET: usize = 16 << 20;
 /// Index objects are written along the way after so many packs, so that an interrupted first backup of a large
 /// workload keeps what it has uploaded.
 const INDEX_EVERY: usize = 64;
@@ -107,7 +107,7 @@ impl<'v> Intake<'v> {
     /// Returns what `work` returned and what was added to the vault. When `work` fails, packs already uploaded are
     /// still indexed, so that trying again does not upload them twice.
     pub(crate) fn run<T>(vault: &'v Vault, work: impl FnOnce(&Intake<'v>) -> Result<T>) -> Result<(T, Wrote)> {
-        let (full, queue) = crossbeam_channel::bounded(1);
+        let (full, queue) = crossbeam_channel::bounded(0);
         let ring = vault.ring();
         let loaded = vault.loaded();
         let sound = |pack: &PackRow| pack.standing == Standing::Sound;

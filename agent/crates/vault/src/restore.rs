@@ -44,9 +44,9 @@ pub struct RestoreSummary {
 }
 
 /// A window ends at so many pieces or files.
-const WINDOW: usize = 100_000;
+const WINDOW: usize = 32_000;
 /// Blocks are fetched together up to this many bytes, gaps up to `GAP` included.
-const READ_MAX: u64 = 8 << 20;
+const READ_MAX: u64 = 4 << 20;
 const GAP: u64 = 128 << 10;
 const TROUBLES_SHOWN: usize = 100;
 /// Files up to this size whose bytes are one chunk are written in one go.
