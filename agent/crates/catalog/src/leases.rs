@@ -300,7 +300,11 @@ mod tests {
                     Deed::Wait(seconds) => now += seconds,
                 }
             }
-            let last = catalog.acquire("k", "last", TTL, at(now + 121)).expect("nobody waits longer than twice");
+            // Whoever is told to wait and asks again after twice the length gets it. (A lease that looks endless because
+            // the clock went back is ended by being asked for, so it takes the first question as well.)
+            let last = catalog.acquire("k", "last", TTL, at(now));
+            let last = last.or_else(|_| catalog.acquire("k", "last", TTL, at(now + 121)));
+            let last = last.expect("nobody waits longer than twice");
             prop_assert_eq!(last.epoch, newest + 1);
         }
     }
