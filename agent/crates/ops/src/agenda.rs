@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use backstop_catalog::RunFilter;
 use backstop_model::run::StepOutput;
 use backstop_model::{
-    Action, Backup, BackupName, EventBody, Fault, Outcome, Place, Run, RunId, Span, Standing, StepId, Timestamp, Verb,
-    WorkloadName,
+    Action, Backup, BackupName, EventBody, ExitCode, Fault, Outcome, Place, Run, RunId, Span, Standing, StepId,
+    Timestamp, Verb, WorkloadName,
 };
 use backstop_planner::agenda::{Agenda, Due, Facts, Past};
 use serde::Serialize;
@@ -139,12 +139,23 @@ fn past(
             let Some(past) = past.get_mut(&workload) else { continue };
             let last =
                 RunFilter { workload: Some(workload), verb: Some(run.verb), limit: Some(1), ..RunFilter::default() };
-            if ctx.catalog.runs(&last)?.first().is_some_and(|last| last.id == run.id) {
+            if ctx.catalog.runs(&last)?.first().is_some_and(|last| last.id == run.id) && did_fail(ctx, &run.id)? {
                 past.failed.insert(run.verb, at);
             }
         }
     }
     Ok(past)
+}
+
+/// Whether an ended run met a fault. One that was only interrupted and taken back says nothing against another attempt.
+fn did_fail(ctx: &Context, run: &RunId) -> Result<bool, Fault> {
+    let events = ctx.catalog.events(run)?;
+    Ok(events.is_empty()
+        || events.iter().any(|event| match &event.body {
+            EventBody::StepFailed { fault, .. } => !matches!(fault.code, ExitCode::Interrupted | ExitCode::Terminated),
+            EventBody::UndoFailed { .. } => true,
+            _ => false,
+        }))
 }
 
 /// Runs that were begun, did not end, and whose owner is gone.

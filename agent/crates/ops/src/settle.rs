@@ -30,8 +30,7 @@ pub fn cancel(ctx: &Context, request: &Settle, progress: &dyn Progress) -> Resul
     let why = if request.reason.is_empty() { "asked for" } else { &request.reason };
     let mut report = drive(ctx, &run, &held, &Drive::Cancel(why.to_owned()), progress)?;
     // That it was cancelled is the answer to this verb, not a fault of it.
-    let asked = report.fault.as_ref().is_some_and(|fault| fault.code == ExitCode::Interrupted);
-    if asked && matches!(report.outcome, Some(Outcome::Undone | Outcome::Failed)) {
+    if is_only_cancelled(&report) {
         report.code = ExitCode::RolledBack;
         report.fault = None;
     }
@@ -108,8 +107,24 @@ pub(crate) fn settle(ctx: &Context, run: &Run, progress: &dyn Progress) -> Resul
         Verb::Backup => has_snapshot(ctx, run)?,
         Verb::Replicate | Verb::Verify | Verb::DrTest | Verb::Prune => false,
     };
-    let how = if forward { Drive::Resume(Vec::new()) } else { Drive::Cancel("its process ended before it did".into()) };
-    drive(ctx, run, &held, &how, progress)
+    if forward {
+        return drive(ctx, run, &held, &Drive::Resume(Vec::new()), progress);
+    }
+    let why = "its process ended before it did";
+    let mut report = drive(ctx, run, &held, &Drive::Cancel(why.to_owned()), progress)?;
+    // Cleaning up is what was wanted here. What the run was for is due again and done as that.
+    if is_only_cancelled(&report) {
+        report.code = ExitCode::Ok;
+        report.fault = None;
+        report.notes.push(format!("{why}; what it left was cleaned up"));
+    }
+    Ok(report)
+}
+
+/// Whether a run went back because it was told to and for no other reason.
+fn is_only_cancelled(report: &RunReport) -> bool {
+    matches!(report.outcome, Some(Outcome::Undone | Outcome::Failed))
+        && report.fault.as_ref().is_none_or(|fault| fault.code == ExitCode::Interrupted)
 }
 
 fn has_snapshot(ctx: &Context, run: &Run) -> Result<bool, Fault> {
