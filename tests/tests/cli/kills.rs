@@ -17,7 +17,7 @@ type Facts = BTreeMap<PathBuf, String>;
 const POINTS_MIN: u32 = 8;
 /// As many as a test does when each is quick.
 const POINTS_MAX: u32 = 25;
-const LONGEST: Duration = Duration::from_millis(3500);
+const LONGEST: Duration = Duration::from_millis(2500);
 
 /// Kills `command` at many moments. `prepare` comes before each, `check` after it.
 fn killed_anywhere(
@@ -332,6 +332,74 @@ fn a_release_killed_anywhere_is_finished_and_can_be_taken_back() {
             }
             restores(site, &known, &[]);
             restores(site, &known, &["--from", "vault:offsite"]);
+        },
+    );
+}
+
+#[test]
+fn a_catalog_rebuild_killed_anywhere_leaves_the_old_records_or_the_new() {
+    let mut site = Site::new();
+    let known = Known { name: site.backup(), facts: facts::of(&site.tree()) };
+    site.backup();
+    site.ok(&["backup", "hold", &known.name, "--reason", "kept through all of it"]);
+    killed_anywhere(
+        &mut site,
+        &["catalog", "rebuild"],
+        |_| {},
+        |site| {
+            assert_eq!(site.names().len(), 2);
+            let shown = site.json(&["backup", "show", &known.name]);
+            assert_eq!(shown["backup"]["hold"]["reason"], "kept through all of it", "{shown}");
+            restores(site, &known, &[]);
+        },
+    );
+}
+
+#[test]
+fn an_index_rebuild_killed_anywhere_is_done_by_the_next() {
+    let mut site = Site::new();
+    change(&site, 1);
+    let known = Known { name: site.backup(), facts: facts::of(&site.tree()) };
+    change(&site, 2);
+    site.backup();
+    killed_anywhere(
+        &mut site,
+        &["vault", "rebuild-index", "main"],
+        |site| std::fs::remove_dir_all(site.path("vault/index")).expect("the index is lost"),
+        |site| {
+            site.ok(&["vault", "rebuild-index", "main"]);
+            restores(site, &known, &[]);
+        },
+    );
+    site.ok(&["backup", "verify-all"]);
+}
+
+#[test]
+fn an_agenda_killed_anywhere_is_taken_up_by_the_next() {
+    let mut site = Site::at("2031-01-01T10:00:00Z");
+    site.edit("keep = 7", "keep = 2");
+    let day = Cell::new(1);
+    let at = |site: &mut Site, hour: u32| {
+        let day = day.get();
+        site.clock(&format!("2031-{:02}-{:02}T{hour}:00:00Z", day / 28 + 1, day % 28 + 1));
+    };
+    killed_anywhere(
+        &mut site,
+        &["agenda", "--run"],
+        |site| {
+            site.write("srv/docs/day", next(&day).to_string());
+            at(site, 12);
+        },
+        |site| {
+            // Later, for each command begins at the instant that is set.
+            at(site, 13);
+            site.ok(&["agenda", "--run"]);
+            let left = site.json(&["agenda"]);
+            let due = left["due"].as_array().expect("lines");
+            assert!(due.iter().all(|line| line["verb"] == "release"), "{left}");
+            let newest = site.names().remove(0);
+            let tree = site.restored(&newest, &["--from", "vault:offsite"]);
+            facts::assert_same(&facts::of(&site.tree()), &facts::of(&tree), "the newest copy");
         },
     );
 }
