@@ -112,15 +112,35 @@ fn a_read_only_vault_restores_and_verifies() {
     assert!(site.open_runs().is_empty());
 }
 
-/// Somebody else's tree, read by a user who may not: what can be read is backed up, the run is partial.
-#[test]
-fn unreadable_files_make_a_backup_partial_and_are_named() {
+/// A site that belongs to a user who is not root, and a program that runs as that user.
+fn site_of_a_user() -> Site {
     let mut site = Site::bare();
     if is_root() {
         backstop_tests::machine::call("chown", &[&"-R", &"65534:65534", &site.path("")]);
         site.run_under(&["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
     }
     site.make_vaults();
+    site
+}
+
+/// That the directories above belong to root, as `/home` does, takes nothing from a user's backups and restores.
+#[test]
+fn a_user_backs_up_and_restores_without_being_root() {
+    let site = site_of_a_user();
+    let before = facts::of(&site.tree());
+    let name = site.backup();
+    site.ok(&["backup", "replicate-all"]);
+    site.ok(&["backup", "verify-all"]);
+    site.ok(&["dr", "test", "docs"]);
+    facts::assert_same(&before, &facts::of(&site.restored(&name, &[])), "elsewhere");
+    site.ok(&["backup", "restore", "docs", "--yes"]);
+    facts::assert_same(&before, &facts::of(&site.tree()), "in place");
+}
+
+/// Somebody else's tree, read by a user who may not: what can be read is backed up, the run is partial.
+#[test]
+fn unreadable_files_make_a_backup_partial_and_are_named() {
+    let site = site_of_a_user();
     let secret = site.write("srv/docs/secret.txt", "secret");
     let locked = site.path("srv/docs/locked");
     std::fs::create_dir(&locked).expect("made");

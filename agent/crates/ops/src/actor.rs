@@ -19,7 +19,7 @@ use backstop_vault::{
 
 use crate::context::Context;
 use crate::ledger::CatalogLedger;
-use crate::select::Selected;
+use crate::select::{Selected, is_scaffold};
 use crate::{firewall, release};
 
 /// Carries out the steps of one run.
@@ -254,23 +254,21 @@ impl<'a> Worker<'a> {
         let vault = self.ctx.vault_at(from)?;
         let snapshot = self.snapshot_id(backup, from)?;
         // How much room it takes is not known beforehand: holes take none. A disk that fills up is told clearly.
-        let size = vault.snapshot(&snapshot).map_err(|error| blame(&error))?.size;
+        let known = vault.snapshot(&snapshot).map_err(|error| blame(&error))?;
         if !self.ctx.outside.files.exists(dir)? {
             self.ctx.outside.files.own_directory(dir)?;
         }
         let target = self.ctx.outside.trees.target(dir, b"", overwrite)?;
         let selected = Selected::new(selection)?;
         self.progress.stage(&format!("restoring {backup} from {from}"));
-        let total = Totals { inner: self.progress, bytes: size };
+        let total = Totals { inner: self.progress, bytes: known.size };
         let request = RestoreRequest { snapshot, choose: &|node| selected.wants(node) };
         let summary = vault.restore(&request, &*target, &total).map_err(|error| blame(&error))?;
-        Ok(Restored {
-            entries: summary.entries,
-            bytes: summary.bytes,
-            kept: summary.kept,
-            troubles: summary.troubles,
-            trouble_count: summary.trouble_count,
-        })
+        let told = summary.troubles.len() as u64;
+        let mut troubles = summary.troubles;
+        troubles.retain(|trouble| !is_scaffold(trouble, &known.about.roots));
+        let trouble_count = summary.trouble_count + troubles.len() as u64 - told;
+        Ok(Restored { entries: summary.entries, bytes: summary.bytes, kept: summary.kept, troubles, trouble_count })
     }
 
     fn compare_tree(&self, backup: &BackupName, from: &Place, dir: &Path) -> Done {

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use backstop_model::Fault;
 use backstop_model::plan::Selection;
-use backstop_model::{Fault, tree::Node};
+use backstop_model::tree::{Node, Trouble, TroubleKind};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// A selection made ready. A pattern that begins with `/` is matched against whole paths, another against names; what
@@ -94,9 +95,31 @@ impl Selected {
     }
 }
 
+/// Whether a trouble is about a directory above what is protected. Such are restored to hold the rest; that they are
+/// somebody else's, as `/home` is, is nothing missing from the result.
+pub(crate) fn is_scaffold(trouble: &Trouble, roots: &[String]) -> bool {
+    let holds =
+        |root: &String| root.strip_prefix(trouble.path.trim_end_matches('/')).is_some_and(|r| r.starts_with('/'));
+    trouble.kind == TroubleKind::Unwritable && roots.iter().any(|root| root != "/" && holds(root))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_holds_the_roots_is_scaffold() {
+        let roots = ["/home/ann/docs".to_owned()];
+        let trouble = |path: &str, kind| Trouble { path: path.to_owned(), kind, detail: String::new() };
+        for path in ["/", "/home", "/home/ann"] {
+            assert!(is_scaffold(&trouble(path, TroubleKind::Unwritable), &roots), "{path}");
+            assert!(!is_scaffold(&trouble(path, TroubleKind::Unreadable), &roots), "{path}");
+        }
+        for path in ["/home/ann/docs", "/home/ann/docs/a", "/home/an", "/srv"] {
+            assert!(!is_scaffold(&trouble(path, TroubleKind::Unwritable), &roots), "{path}");
+        }
+        assert!(!is_scaffold(&trouble("/", TroubleKind::Unwritable), &["/".to_owned()]));
+    }
 
     #[test]
     fn a_directory_brings_what_is_below_it_and_a_name_matches_anywhere() {
