@@ -4,7 +4,8 @@
 //! It looks at one workload at a time. A release moves every copy of a backup to the trash, a purge removes its last
 //! trace; both are checked here, and a purge again: what was released in good order may be all that is left by then.
 //!
-//! - The newest backup that has reached its promised level stays; while none has, everything stays.
+//! - The newest backup that has reached its promised level stays, and so does the newest complete one that has; while
+//!   none has, everything stays.
 //! - Where copies outside the home region are configured, one stays there; while none is there, everything stays.
 //! - What is held stays, and so does what another kept backup needs at a place whose snapshots build on each other.
 //! - A run and a day have their limits; within them, the oldest go first.
@@ -200,6 +201,7 @@ fn is_needed(backup: &Backup, going: &[BackupName], reality: &Reality<'_>) -> bo
 /// The rules of a release.
 struct Release<'a> {
     now: Timestamp,
+    newest_proved: Best<'a>,
     newest_good: Best<'a>,
     newest_complete: Best<'a>,
     newest_offsite: Best<'a>,
@@ -241,6 +243,7 @@ impl<'a> Release<'a> {
         let offsite = best(reality, None, |b| offsite_level(b, reality.offsite));
         Self {
             now: reality.now,
+            newest_proved: newest_proved(reality).map_or(Best::NoRule, |b| Best::Is(&b.name)),
             newest_good: good.map_or(Best::Missing, |b| Best::Is(&b.name)),
             newest_complete: newest_complete.map_or(Best::NoRule, |b| Best::Is(&b.name)),
             newest_offsite: match offsite {
@@ -258,6 +261,7 @@ impl Rules for Release<'_> {
             (backup.state != BackupState::Present, Invariant::NotThere),
             (backup.hold.is_some(), Invariant::Held),
             (is_future(backup.created, self.now), Invariant::ImplausibleTime),
+            (self.newest_proved.protects(&backup.name), Invariant::NewestGood),
             (self.newest_good.protects(&backup.name), Invariant::NewestGood),
             (self.newest_complete.protects(&backup.name), Invariant::NewestGood),
             (self.newest_offsite.protects(&backup.name), Invariant::LastOffsite),
@@ -312,6 +316,15 @@ fn best<'a>(
     let key =
         |(reached, b): &(Option<Level>, &'a Backup)| (b.completeness == Completeness::Complete, *reached, b.created);
     good.max_by(|a, b| key(a).cmp(&key(b)).then_with(|| b.1.name.cmp(&a.1.name))).map(|(_, backup)| backup)
+}
+
+/// The newest kept backup that has reached what is promised, be it partial: what a newer state is worth more than, and
+/// what an older complete one lacks, nobody here can tell, so both stay.
+fn newest_proved<'a>(reality: &Reality<'a>) -> Option<&'a Backup> {
+    let promised = reality.promised?;
+    let kept = reality.backups.iter().filter(|b| counts(b, reality.now));
+    let proved = kept.filter(|b| evidence(b).flatten() >= Some(promised));
+    proved.max_by(|a, b| (a.created, &b.name).cmp(&(b.created, &a.name)))
 }
 
 /// The highest level of the copies; outer `None` when there is no copy to restore from.
@@ -375,6 +388,9 @@ fn words(invariant: Invariant, backup: Option<&Backup>, reality: &Reality<'_>) -
             None => format!("no kept backup has reached {level} ({}): nothing goes until one has", level.word()),
             Some(best) if backup == Some(best) => {
                 format!("it is the newest good backup (promised: {level}, {})", level.word())
+            }
+            Some(_) if backup == newest_proved(reality) => {
+                format!("it is the newest backup that has reached {level} ({})", level.word())
             }
             Some(_) => "it is the newest complete backup, and the newest good one is partial".to_owned(),
         },

@@ -67,6 +67,7 @@ struct Guards {
     endless_tier: bool,
     disabled: bool,
     newest_good: bool,
+    newest_proved: bool,
     newest_complete: bool,
     nothing_good: bool,
     newest_offsite: bool,
@@ -169,6 +170,11 @@ fn guard(terms: &Terms<'_>, backups: &[Backup], weighed: &mut [Weighed]) {
         }
         None => weighed.iter_mut().for_each(|one| one.why.nothing_good = true),
     }
+    // A newer partial one that has reached the promise is what would be lost otherwise.
+    if let Some(promised) = terms.promised {
+        let proved = |one: &&mut Weighed| !one.why.future && anywhere(&backups[one.index]).flatten() >= Some(promised);
+        weighed.iter_mut().find(proved).into_iter().for_each(|one| one.why.newest_proved = true);
+    }
     if terms.offsite.is_empty() {
         return;
     }
@@ -229,6 +235,7 @@ fn verdict(terms: &Terms<'_>, backup: &Backup, one: &Weighed, coming: &[Period])
 
 fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
     let promised = terms.promised.map(|level| format!("{level} ({})", level.word()));
+    let promised_word = promised.clone();
     let hold = backup.hold.as_ref().map_or(String::new(), |hold| format!("held by {}: {}", hold.by, hold.reason));
     let endless = backup.tiers.iter().find(|tier| matches!(tier, Tier::Named(_)));
     let lines = [
@@ -237,11 +244,15 @@ fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
         (why.endless_tier, endless.map_or(String::new(), |tier| format!("{tier}: no rule ends this tier"))),
         (why.disabled, "the workload is disabled: nothing of it is released".to_owned()),
         (
-            why.newest_good,
+            why.newest_good && (why.newest_proved || terms.promised.is_none()),
             promised.as_ref().map_or_else(
                 || "the newest backup with the best evidence".to_owned(),
                 |level| format!("the newest backup that has reached {level}"),
             ),
+        ),
+        (
+            why.newest_good && !why.newest_proved && terms.promised.is_some(),
+            "the newest complete backup that has reached what is promised".to_owned(),
         ),
         (
             why.nothing_good,
@@ -249,6 +260,10 @@ fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
                 || "no other backup is left".to_owned(),
                 |level| format!("no backup has reached {level} yet: nothing is released"),
             ),
+        ),
+        (
+            why.newest_proved && !why.newest_good,
+            promised_word.map_or_else(String::new, |level| format!("the newest backup that has reached {level}")),
         ),
         (why.newest_complete, "the newest complete backup, while the newest good one is partial".to_owned()),
         (why.newest_offsite, "the newest good copy outside the home region".to_owned()),

@@ -47,7 +47,9 @@ fn assert_invariants(case: &Case, allowed: &[BackupName]) {
     let good = |b: &Backup| promise_kept(b) && complete(b);
     assert_eq!(newest(before, good), newest(&after, good), "the newest good one went: {}", story());
     if case.promised.is_some() {
-        assert!(newest(&after, promise_kept).is_some(), "nothing good is left: {}", story());
+        let newest_proved = newest(before, promise_kept);
+        assert_eq!(newest_proved, newest(&after, promise_kept), "the newest that was proved went: {}", story());
+        assert!(newest_proved.is_some(), "nothing good is left: {}", story());
     }
     if newest(before, |b| complete(b) && restorable(b)).is_some() {
         assert!(newest(&after, |b| complete(b) && restorable(b)).is_some(), "no complete one is left: {}", story());
