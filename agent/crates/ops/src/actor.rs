@@ -142,6 +142,7 @@ impl<'a> Worker<'a> {
         let name = place.vault().expect("vault_at accepted it");
         let ledger = CatalogLedger::new(&self.ctx.catalog, name)?;
         self.progress.stage(&format!("checking {backup} at {place}"));
+        self.note_if_lost(backup, place)?;
         let request = CheckRequest {
             snapshots: Some(vec![self.snapshot_id(backup, place)?]),
             read: level >= Level::L1,
@@ -151,7 +152,6 @@ impl<'a> Worker<'a> {
         };
         let summary = vault.check(&request, self.progress).map_err(|error| self.blamed(backup, place, &error))?;
         ledger.flush()?;
-        self.note_if_lost(backup, place)?;
         if let Some((_, _, why)) = summary.affected.first() {
             return Err(findings(
                 format!("the copy of {backup} at {place} is not {}: {why}", level.word()),
@@ -184,11 +184,14 @@ impl<'a> Worker<'a> {
         vault_fault(error)
     }
 
-    /// A copy that is not where it should be is recorded as lost, so that replication makes it again.
+    /// A copy that is not where it should be comes back from the trash, where a release that was cut short may have left
+    /// it, or is recorded as lost, so that replication makes it again.
     fn note_if_lost(&self, backup: &BackupName, place: &Place) -> Result<(), Fault> {
         let record = self.record(backup)?;
         let Some(copy) = record.copy_at(place) else { return Ok(()) };
-        if matches!(self.ctx.vault_at(place)?.snapshot(&copy.snapshot), Err(VaultError::NoSnapshot { .. })) {
+        let vault = self.ctx.vault_at(place)?;
+        let is_missing = matches!(vault.snapshot(&copy.snapshot), Err(VaultError::NoSnapshot { .. }));
+        if is_missing && matches!(vault.recover(&copy.snapshot), Err(VaultError::NoSnapshot { .. })) {
             self.ctx.catalog.set_copy_state(backup, place, CopyState::Lost)?;
         }
         Ok(())
@@ -407,7 +410,12 @@ impl<'a> Worker<'a> {
         if matches!(record.state, BackupState::Present) && record.copies.iter().all(|c| c.state != CopyState::Trashed) {
             release::firewall_agrees(self.ctx, &record, firewall::check)?;
         }
-        self.ctx.vault_at(place)?.trash(snapshot).map_err(|error| vault_fault(&error))?;
+        let vault = self.ctx.vault_at(place)?;
+        if let Err(error) = vault.trash(snapshot) {
+            // The answer may be all that was lost. If this fails as well, the next proof brings the copy back.
+            let _ = vault.recover(snapshot);
+            return Err(vault_fault(&error));
+        }
         self.ctx.catalog.set_copy_state(backup, place, CopyState::Trashed)?;
         Ok(StepOutput::Nothing)
     }
