@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use backstop_model::config::{Workload, WorkloadKind};
 use backstop_model::plan::{Overwrite, Selection};
 use backstop_model::{
-    Action, Backup, BackupName, Completeness, Copy, Fault, Outcome, Place, Plan, Run, RunId, Timestamp, Verb,
+    Action, Backup, BackupName, BackupState, Completeness, Copy, Fault, Outcome, Place, Plan, Run, RunId, Timestamp,
+    Verb,
 };
 
 use crate::{backup, choice};
@@ -105,7 +106,16 @@ fn chosen<'a>(
         Which::Named(name) => Ok((choice::named(backups, name)?, "asked for".to_owned())),
         Which::Newest => choice::newest(backups, now)
             .map(|b| (b, format!("the newest readable backup, of {}", b.created)))
-            .ok_or_else(|| none(format!("`{}` has no backup that could be restored", workload.name))),
+            .ok_or_else(|| {
+                let fault = none(format!("`{}` has no backup that could be restored whole", workload.name));
+                // Every copy is damaged or lost: what is left of one still comes back if a person names it.
+                match backups.iter().rev().find(|backup| backup.state == BackupState::Present) {
+                    Some(left) => {
+                        Fault { hint: format!("`--backup {}` restores what is left of it", left.name), ..fault }
+                    }
+                    None => fault,
+                }
+            }),
         Which::At(instant) => choice::newest_at(backups, *instant, now)
             .map(|b| (b, format!("the newest readable backup at {instant}, of {}", b.created)))
             .ok_or_else(|| none(format!("`{}` has no backup from {instant} or before", workload.name))),
