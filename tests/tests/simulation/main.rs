@@ -14,6 +14,7 @@
 mod story;
 mod watch;
 
+use backstop_sim::Climate;
 use story::Story;
 
 /// Seeds that once found something. They stay.
@@ -44,7 +45,10 @@ impl Drop for Replay {
 
 fn live(seed: u64, weeks: u64) -> Vec<String> {
     let _replay = Replay(seed, weeks);
-    let mut story = Story::new(seed);
+    lived(Story::new(seed, Climate::ROUGH, true), weeks)
+}
+
+fn lived(mut story: Story, weeks: u64) -> Vec<String> {
     story.live(weeks);
     story.end()
 }
@@ -72,7 +76,11 @@ fn weeks_of_life_keep_every_invariant() {
 
 #[test]
 fn a_seed_replays() {
-    let (first, again) = (live(77, 2), live(77, 2));
+    // How many calls the threads of the vault make beside one that fails, or at which a process ends, is theirs: without
+    // those, everything is the same to the minute. With them, a seed meets the same accidents a few calls apart.
+    let climate = Climate { error_calls: 0, throttle_calls: 0, ..Climate::ROUGH };
+    let life = || lived(Story::new(77, climate, false), 2);
+    let (first, again) = (life(), life());
     let at = first.iter().zip(&again).position(|(a, b)| a != b);
     assert_eq!(at.map(|at| (&first[at], &again[at])), None, "the first difference, of {} lines", first.len());
     assert_eq!(first.len(), again.len());

@@ -87,6 +87,8 @@ pub struct Story {
     dice: Dice,
     day: u64,
     last_touches: u64,
+    /// Whether processes end before their time.
+    may_end: bool,
     pub damage: Option<Damage>,
     /// Taken out while it looks.
     watch: Option<Watch>,
@@ -95,8 +97,8 @@ pub struct Story {
 }
 
 impl Story {
-    /// A world with trees and two empty vaults.
-    pub fn new(seed: u64) -> Self {
+    /// A world with trees and two empty vaults. `may_end`: processes end before their time.
+    pub fn new(seed: u64, climate: Climate, may_end: bool) -> Self {
         let world = World::new(seed);
         let drifts = TREES.iter().map(|root| world.drift(root)).collect();
         // In memory where there is such a place: every commit of the catalog is flushed.
@@ -114,6 +116,7 @@ impl Story {
             drifts,
             day: 0,
             last_touches: 100,
+            may_end,
             damage: None,
             trace: Arc::default(),
             is_told: std::env::var_os("BACKSTOP_TRACE").is_some(),
@@ -123,7 +126,7 @@ impl Story {
         for (vault, _) in REGIONS {
             vaults::init(story.ctx(), &name(vault), false, None).expect("an empty place");
         }
-        story.world.weather().set_climate(Climate::ROUGH);
+        story.world.weather().set_climate(climate);
         story
     }
 
@@ -134,7 +137,7 @@ impl Story {
     /// What happened, and in which words. The words may name digests and entries, which depend on the order in which
     /// threads hand bytes over; what happened does not.
     pub fn tell(&self, what: &str, words: &str) {
-        let line = format!("{} {what}", self.world.clock().truth());
+        let line = format!("{} {what}", self.world.clock().truth().strftime("%F %R"));
         if self.is_told {
             println!("{line} {words}");
         }
@@ -190,7 +193,7 @@ impl Story {
         if self.dice.one_in(25) {
             self.hold_or_release();
         }
-        if self.dice.one_in(5) {
+        if self.dice.one_in(5) && self.may_end {
             let after = self.dice.below(self.last_touches.max(20));
             self.doom(after);
         }

@@ -154,8 +154,12 @@ impl SimStore {
             Touch::Ends(End::Before) | Touch::Gone => return Err(failed("the process has ended")),
         };
         let Some(weather) = &self.weather else { return Ok(way) };
-        self.clock.advance(CALL);
-        match weather.look(&self.shelf.region, &format!("{what} {}", folder(path)), self.clock.passed()) {
+        // Whoever is turned away learns so at once: how many more calls other threads make until they stop is theirs.
+        let sky = weather.look(&self.shelf.region, &format!("{what} {}", folder(path)), self.clock.passed());
+        if matches!(sky, Sky::Clear | Sky::AnswerLost) {
+            self.clock.advance(CALL);
+        }
+        match sky {
             Sky::Clear => Ok(way),
             Sky::AnswerLost => Ok(Way::AnswerLost),
             Sky::Outage => Err(failed("connection refused")),
