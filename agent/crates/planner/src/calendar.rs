@@ -347,7 +347,7 @@ mod tests {
         let calendar = calendar("America/Nuuk", (23, 30));
         let day = Period { first: "2024-03-30".parse().expect("a date") };
         let ends = calendar.begins(calendar.after(&calendar.rules()[0], day));
-        assert_eq!(calendar.due_at(&calendar.rules()[0], day), Some(Span::from_secs(60).before(ends)));
+        assert_eq!(calendar.due_at(&calendar.rules()[0], day), Some(Span::from_secs(600).before(ends)));
     }
 
     #[test]
