@@ -280,7 +280,8 @@ impl Watch {
             let mine: Vec<Backup> = backups.iter().filter(|b| &b.workload == name).cloned().collect();
             let verdicts = release::verdicts(ctx, name, &mine).expect("verdicts");
             let past: Vec<_> = verdicts.iter().filter(|verdict| !verdict.keep).map(|verdict| &verdict.backup).collect();
-            assert!(past.is_empty(), "past retention at rest: {past:?}");
+            // The day's brake may hold the last one back until tomorrow.
+            assert!(past.len() <= 1, "past retention at rest: {past:?}");
             let tiers = [
                 (Tier::Daily, workload.schedule.daily.map(|d| d.keep)),
                 (Tier::Weekly, workload.schedule.weekly.map(|w| w.keep)),
