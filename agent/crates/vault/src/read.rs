@@ -15,6 +15,7 @@ use crate::pack::Origin;
 use crate::press::Unpress;
 use crate::seal::{Header, Kind, Role, Seal};
 use crate::snapshot::Snapshot;
+use crate::store::Store;
 
 /// Opens blocks: one per thread.
 pub(crate) struct Opener {
@@ -115,7 +116,8 @@ impl<'v> ChunkReader<'v> {
         let path = index.packs[block.pack as usize].id.pack_path();
         let start = u64::from(block.offset);
         let sealed = self.vault.store().get_range(&path, start, start + u64::from(block.sealed));
-        let sealed = sealed.map_err(|error| short_read(error, &path))?;
+        let sealed =
+            sealed.map_err(|error| short_read(self.vault.store(), error, &path, start + u64::from(block.sealed)))?;
         let mut plain = if self.cache.len() >= CACHED {
             self.cache.pop_front().map(|(_, buffer)| buffer).unwrap_or_default()
         } else {
@@ -154,13 +156,15 @@ pub(crate) fn in_object(error: VaultError, path: &str) -> VaultError {
     }
 }
 
-/// A range that cannot be had from an object that exists means that the object is cut off.
-pub(crate) fn short_read(error: VaultError, path: &str) -> VaultError {
-    match error {
-        VaultError::Store { source: object_store::Error::Generic { .. }, .. } => {
-            VaultError::damaged(path, "it is shorter than recorded")
-        }
-        other => other,
+/// A range that cannot be had may mean that the object is cut off, or that the store has a bad day: its length tells.
+pub(crate) fn short_read(store: &Store, error: VaultError, path: &str, end: u64) -> VaultError {
+    if !matches!(error, VaultError::Store { .. }) {
+        return error;
+    }
+    match store.size(path) {
+        Ok(Some(size)) if size < end => VaultError::damaged(path, "it is shorter than recorded"),
+        Ok(None) => VaultError::Missing { object: path.to_owned() },
+        Ok(Some(_)) | Err(_) => error,
     }
 }
 

@@ -332,7 +332,7 @@ impl Job<'_> {
         let path = index.packs[first.pack as usize].id.pack_path();
         let end = u64::from(last.offset) + u64::from(last.sealed);
         let read = self.vault.store().get_range(&path, u64::from(first.offset), end);
-        let read = match read.map_err(|error| short_read(error, &path)) {
+        let read = match read.map_err(|error| short_read(self.vault.store(), error, &path, end)) {
             Ok(read) => read,
             Err(error) if error.is_damage() => return self.give_up(files, pieces, &error),
             Err(error) => return Err(error),

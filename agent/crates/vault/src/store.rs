@@ -143,6 +143,15 @@ impl Store {
         }
     }
 
+    /// The object's length; `None` when it is not there.
+    pub(crate) fn size(&self, object: &str) -> Result<Option<u64>> {
+        match self.wait(self.inner.head(&Path::from(object))) {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(failed(object, source)),
+        }
+    }
+
     /// Everything below a prefix (a folder name without slash), by name.
     pub(crate) fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
         let path = Path::from(prefix);
