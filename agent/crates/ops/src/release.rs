@@ -85,15 +85,11 @@ fn one(
     let decision = decide(ctx, name, backups, &names, firewall::check)?;
     let allowed: Vec<(&Backup, Vec<String>)> =
         proposals.iter().filter(|(backup, _)| decision.allowed.contains(&backup.name)).cloned().collect();
-    let workload = any_workload(ctx, name)?;
+    let workload = ctx.workload(name)?;
     let plan = planner::release::plan(workload, &allowed, &ctx.config.limits, ctx.now()?);
     let mut report = carry_out(ctx, plan, dry_run, None, progress)?;
     report.notes.extend(decision.refused.iter().map(|refusal| format!("{} stays: {}", refusal.backup, refusal.words)));
     Ok(report)
-}
-
-fn any_workload<'c>(ctx: &'c Context, name: &WorkloadName) -> Result<&'c backstop_model::config::Workload, Fault> {
-    ctx.workload(name)
 }
 
 /// Retention's verdicts over a workload's backups.

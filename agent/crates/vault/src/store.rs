@@ -136,11 +136,7 @@ impl Store {
 
     /// Whether the object exists.
     pub(crate) fn exists(&self, object: &str) -> Result<bool> {
-        match self.wait(self.inner.head(&Path::from(object))) {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(failed(object, source)),
-        }
+        Ok(self.size(object)?.is_some())
     }
 
     /// The object's length; `None` when it is not there.
