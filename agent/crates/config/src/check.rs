@@ -52,7 +52,15 @@ pub(crate) fn resolve(draft: &Draft, overrides: &Overrides, sources: &Sources<'_
     });
     let vaults = vaults.collect();
     let limits = draft.limits.as_ref().map(|spot| spot.value).unwrap_or_default();
-    Config { state_dir, vaults, schedules, workloads, limits }
+    Config {
+        state_dir,
+        vaults,
+        schedules,
+        workloads,
+        policies: BTreeMap::new(),
+        signers: BTreeMap::new(),
+        limits,
+    }
 }
 
 struct Check<'c> {

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::Level;
-use crate::name::{Place, Region, ScheduleName, VaultName, WorkloadName};
+use crate::name::{Place, PolicyName, Region, ScheduleName, SignerName, VaultName, WorkloadName};
+use crate::policy::{PolicyConfig, SignerConfig};
 use crate::time::Span;
 
 /// Everything in force at one time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Config {
     /// Where the agent keeps its catalog and caches.
     pub state_dir: PathBuf,
@@ -20,6 +21,10 @@ pub struct Config {
     pub schedules: BTreeMap<ScheduleName, Schedule>,
     /// What is protected. Each carries its schedule with its own overrides already applied.
     pub workloads: BTreeMap<WorkloadName, Workload>,
+    /// Rules of the site, each a component.
+    pub policies: BTreeMap<PolicyName, PolicyConfig>,
+    /// Keys whose signatures on components are trusted.
+    pub signers: BTreeMap<SignerName, SignerConfig>,
     /// Brakes above every policy.
     pub limits: Limits,
 }

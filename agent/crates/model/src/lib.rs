@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`name`] (checked names), [`time`], [`backup`] (what is kept and what was proved about it),
 //! [`config`] (what the operator wants), [`plan`] (a complete decision), [`run`] (one attempt at a plan and its
-//! journal), [`tree`] (directory contents as the vault stores them), [`fault`] (errors and exit codes), [`history`] and
+//! journal), [`policy`] (what plugins are asked), [`tree`] (directory contents as the vault stores them), [`fault`] (errors and exit codes), [`history`] and
 //! [`standing`] (what the catalog keeps beside the backups, and their sum).
 
 pub mod backup;
@@ -15,6 +15,7 @@ pub mod fault;
 pub mod history;
 pub mod name;
 pub mod plan;
+pub mod policy;
 pub mod run;
 pub mod size;
 pub mod standing;
@@ -24,7 +25,9 @@ pub mod tree;
 pub use backup::{Backup, BackupState, Completeness, Copy, CopyState, Hold, Level, Mode, Proof, ProofKind, Tier};
 pub use fault::{Advice, ExitCode, Fault};
 pub use history::{AuditEntry, DrTest, Orphan, ProofRecord, Replication, ReplicationState};
-pub use name::{BackupName, Place, Region, RunId, ScheduleName, SnapshotId, VaultName, WorkloadName};
+pub use name::{
+    BackupName, Place, PolicyName, Region, RunId, ScheduleName, SignerName, SnapshotId, VaultName, WorkloadName,
+};
 pub use plan::{Action, Plan, Step, StepId, Verb};
 pub use run::{Event, EventBody, Outcome, Run};
 pub use size::Bytes;

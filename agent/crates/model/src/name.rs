@@ -116,6 +116,16 @@ checked_name!(
     "1 to 64 letters, digits, `-` or `_`, beginning with a letter or digit", |s| word(s, 64)
 );
 checked_name!(
+    /// A policy, as the configuration calls it.
+    PolicyName, "policy name",
+    "1 to 64 letters, digits, `-` or `_`, beginning with a letter or digit", |s| word(s, 64)
+);
+checked_name!(
+    /// A key whose signatures are trusted, as the configuration calls it.
+    SignerName, "signer name",
+    "1 to 64 letters, digits, `-` or `_`, beginning with a letter or digit", |s| word(s, 64)
+);
+checked_name!(
     /// A tier a policy has named; never one of the three built-in words.
     TierName, "tier name",
     "1 to 32 lower-case letters, digits or `-`, beginning with a letter, and not daily, weekly or monthly",

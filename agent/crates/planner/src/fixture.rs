@@ -70,6 +70,8 @@ pub fn config(workloads: Vec<Workload>) -> Config {
         vaults: [vault("main", "here"), vault("offsite", "there")].map(|v| (v.name.clone(), v)).into(),
         schedules: BTreeMap::new(),
         workloads: workloads.into_iter().map(|w| (w.name.clone(), w)).collect(),
+        policies: BTreeMap::new(),
+        signers: BTreeMap::new(),
         limits: Limits::default(),
     }
 }

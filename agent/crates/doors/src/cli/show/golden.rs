@@ -61,6 +61,8 @@ fn config() -> Config {
         vaults: vaults.into_iter().map(|vault| (vault.name.clone(), vault)).collect(),
         schedules: BTreeMap::new(),
         workloads: BTreeMap::new(),
+        policies: BTreeMap::new(),
+        signers: BTreeMap::new(),
         limits: Limits::default(),
     }
 }
