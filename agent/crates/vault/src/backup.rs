@@ -192,7 +192,7 @@ fn walk<'a, 'v>(
     let threads = vault.threads();
     let (to_readers, batches) = crossbeam_channel::bounded::<Batch>(threads * 2);
     let (to_walk, from_readers) = crossbeam_channel::unbounded();
-    let (spill, blocks) = crossbeam_channel::bounded::<RawBlock>(threads);
+    let (spill, blocks) = crossbeam_channel::bounded::<RawBlock>(threads.div_ceil(2));
     let seed = vault.ring().cut_seed();
     std::thread::scope(|scope| {
         for _ in 0..threads {

@@ -22,8 +22,11 @@ use crate::press::Press;
 
 /// Chunks are joined until a block has this many plain bytes.
 const BLOCK_TARGET: usize = 1 << 20;
-/// A pack is finished once it has this many bytes. Three may be in memory: one open, one waiting, one being written.
-const PACK_TARGET: usize = 16 << 20;
+/// A chunk that would make the block longer than this begins the next one: buffers of blocks stay small.
+const BLOCK_MOST: usize = 2 << 20;
+/// A pack is finished once it has this many bytes. One is being written, and each thread may hold one more: they are most
+/// of what a backup needs in memory.
+const PACK_TARGET: usize = 8 << 20;
 /// Index objects are written along the way after so many packs, so that an interrupted first backup of a large
 /// workload keeps what it has uploaded.
 const INDEX_EVERY: usize = 64;
@@ -214,7 +217,7 @@ impl<'v> Intake<'v> {
             self.fail(VaultError::Refused(format!("a record of {} bytes is too large for the vault", bytes.len())));
             return None;
         }
-        let full = if joiner.plain.len() + bytes.len() > BLOCK_MAX { joiner.take(self.spare()) } else { None };
+        let full = if joiner.plain.len() + bytes.len() > BLOCK_MOST { joiner.take(self.spare()) } else { None };
         joiner.plain.extend_from_slice(bytes);
         joiner.chunks.push((id, u32::try_from(bytes.len()).expect("at most 8 MiB")));
         full.or_else(|| if joiner.plain.len() >= BLOCK_TARGET { joiner.take(self.spare()) } else { None })
