@@ -111,7 +111,15 @@ pub fn look(ctx: &Context) -> Result<Agenda, Fault> {
     }
     let past = past(ctx, &close, &standings, now)?;
     let (open_runs, marked_packs) = (interrupted(ctx)?, marked(ctx)?);
-    let facts = Facts { now, backups: &backups, past: &past, open_runs: &open_runs, marked_packs: &marked_packs };
+    let rulings = BTreeMap::new();
+    let facts = Facts {
+        now,
+        backups: &backups,
+        past: &past,
+        open_runs: &open_runs,
+        marked_packs: &marked_packs,
+        rulings: &rulings,
+    };
     let mut agenda = backstop_planner::agenda::agenda(&config, &facts)?;
     agenda.next.extend(quiet);
     agenda

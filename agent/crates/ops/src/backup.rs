@@ -32,7 +32,7 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
         // A vault that cannot be opened is told before anything is journalled.
         ctx.vault(home)?;
     }
-    let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode };
+    let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode, added: Vec::new() };
     let plan = planner::backup::plan(workload, &backups, &asked, &|name| taken.contains(name), now)?;
     let mut report = carry_out(ctx, plan, request.dry_run, None, progress)?;
     let missing: Vec<String> = workload.schedule.copies.iter().map(ToString::to_string).collect();

@@ -16,6 +16,7 @@ use backstop_model::{
 
 use crate::calendar::is_owed;
 use crate::calendars::{Calendars, Present};
+use crate::policies::{Ruling, may_go};
 use crate::retention::{self, Terms, Weighed};
 use crate::{choice, prune, verify};
 
@@ -32,6 +33,8 @@ pub struct Facts<'a> {
     pub open_runs: &'a [Run],
     /// Vaults with packs marked for removal, and when the first of them was marked.
     pub marked_packs: &'a BTreeMap<Place, Timestamp>,
+    /// What the retention policies in force said, for workloads that have any.
+    pub rulings: &'a BTreeMap<WorkloadName, Vec<Ruling>>,
 }
 
 /// What happened to a workload before.
@@ -118,6 +121,7 @@ pub fn agenda(config: &Config, facts: &Facts<'_>) -> Result<Agenda, Fault> {
             now: facts.now,
             backups: facts.backups.get(&workload.name).unwrap_or(&none.0),
             past: facts.past.get(&workload.name).unwrap_or(&none.1),
+            rulings: facts.rulings.get(&workload.name).map_or(&[], Vec::as_slice),
             agenda: &mut agenda,
         };
         looking.backup(calendar);
@@ -157,6 +161,7 @@ struct Looking<'a> {
     now: Timestamp,
     backups: &'a [Backup],
     past: &'a Past,
+    rulings: &'a [Ruling],
     agenda: &'a mut Agenda,
 }
 
@@ -302,7 +307,11 @@ impl Looking<'_> {
             now: self.now,
         };
         retention::weigh(&terms, self.backups, weighed);
-        let past = weighed.iter().filter(|one| one.is_releasable()).map(|one| &self.backups[one.index]);
+        let goes = |one: &&Weighed| {
+            let backup = &self.backups[one.index].name;
+            may_go(backup, one.is_releasable(), one.is_only_named(), self.rulings)
+        };
+        let past = weighed.iter().filter(goes).map(|one| &self.backups[one.index]);
         if let Some((names, since)) = oldest_first(past.map(|b| (b.created, b))) {
             let reason = format!("{} past retention", counted(names.len(), "backup"));
             // Since when a backup is past retention is not recorded; it is due since the newest backup was made.
@@ -407,6 +416,7 @@ mod tests {
                 past: &past,
                 open_runs: &self.open_runs,
                 marked_packs: &self.marked_packs,
+                rulings: &BTreeMap::new(),
             };
             agenda(&fixture::config(vec![workload]), &facts).expect("an agenda")
         }

@@ -1,10 +1,11 @@
 //! The plan of a backup: its name, its tiers, how much is read and what it is compared with.
 
 use backstop_model::config::Workload;
-use backstop_model::{Action, Backup, BackupName, Fault, Mode, Plan, Span, Tier, Timestamp, Verb};
+use backstop_model::{Action, Backup, BackupName, Fault, Mode, Plan, PolicyName, Span, Tier, Timestamp, Verb};
 
 use crate::calendar::Calendar;
 use crate::choice::{is_damaged, is_plausible};
+use crate::policies::with_reason;
 use crate::{naming, tiers};
 
 /// What the operator asked for; nothing asked means what the schedule says.
@@ -14,6 +15,19 @@ pub struct Request {
     pub tier: Option<Tier>,
     /// `--full`, `--incremental`, `--differential`.
     pub mode: Option<Mode>,
+    /// Tiers that retention policies add to those of the calendar.
+    pub added: Vec<Added>,
+}
+
+/// A tier that a policy adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The tier.
+    pub tier: Tier,
+    /// Which policy.
+    pub policy: PolicyName,
+    /// Why, in its words; may be empty.
+    pub reason: String,
 }
 
 /// Plans one backup of `workload`, whose records are `backups`. `taken` tells whether any backup, of whatever workload
@@ -29,7 +43,7 @@ pub fn plan(
     now: Timestamp,
 ) -> Result<Plan, Fault> {
     let calendar = Calendar::of(&workload.schedule)?;
-    let tiers = tiers::of_backup_now(&calendar, backups, now, request.tier.as_ref());
+    let mut tiers = tiers::of_backup_now(&calendar, backups, now, request.tier.as_ref());
     let (mode, based_on, why) = reading(workload, backups, request.mode, now);
     let names: Vec<String> = tiers.iter().map(Tier::to_string).collect();
     let forced = if request.tier.is_some() { "asked for" } else { "the first of its period, or an extra one" };
@@ -40,6 +54,12 @@ pub fn plan(
         reasons: vec![format!("tiers {}: {forced}", names.join(", ")), why],
         steps: Vec::new(),
     };
+    for added in &request.added {
+        if tiers.insert(added.tier.clone()) {
+            plan.reasons
+                .push(with_reason(format!("tier {}: policy `{}` adds it", added.tier, added.policy), &added.reason));
+        }
+    }
     plan.push(Action::TakeBackup {
         backup: naming::backup_name(&workload.name, &tiers, now, taken),
         workload: workload.name.clone(),
@@ -112,7 +132,8 @@ mod tests {
     fn taken(backups: &[Backup], mode: Option<Mode>, full_every: Option<Span>) -> (Mode, Option<String>, Plan) {
         let mut workload = fixture::workload("docs", schedule("UTC"));
         workload.schedule.full_every = full_every;
-        let plan = plan(&workload, backups, &Request { tier: None, mode }, &|_| false, t(NOW)).expect("a plan");
+        let plan =
+            plan(&workload, backups, &Request { mode, ..Request::default() }, &|_| false, t(NOW)).expect("a plan");
         let [step] = &plan.steps[..] else { panic!("one step") };
         let Action::TakeBackup { mode, based_on, .. } = &step.action else { panic!("a backup") };
         (*mode, based_on.as_ref().map(BackupName::to_string), plan.clone())

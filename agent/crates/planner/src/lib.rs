@@ -4,7 +4,7 @@
 //! why a dry run cannot differ from the run. The planner proposes; policies narrow, the delete firewall refuses.
 //!
 //! Reading order: [`calendar`] (when periods begin and backups are due), [`tiers`] and [`naming`] (what a backup
-//! taken now is), [`retention`] (what may be released, and why not), [`agenda`] (what is due now and next), then one
+//! taken now is), [`retention`] (what may be released, and why not), [`policies`] (how rules of the site narrow that), [`agenda`] (what is due now and next), then one
 //! file per verb that builds its `Plan`: [`backup`], [`replicate`], [`verify`], [`drtest`], [`restore`],
 //! [`release`], [`prune`]. [`choice`] picks backups and copies for them; [`lint`] checks any plan's shape.
 
@@ -16,6 +16,7 @@ pub mod choice;
 pub mod drtest;
 pub mod lint;
 pub mod naming;
+pub mod policies;
 pub mod prune;
 pub mod release;
 pub mod replicate;

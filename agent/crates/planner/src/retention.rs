@@ -37,6 +37,8 @@ pub struct Verdict {
     /// When it would be past retention if every coming period gets its backup and nothing else changes. `None` when
     /// no such time can be told: it is held, has a tier without end, or is kept for its evidence alone.
     pub expires: Option<Timestamp>,
+    /// It is kept for nothing but a tier that a policy named: policies that agree may let it go.
+    pub only_named: bool,
 }
 
 /// Verdicts over the kept backups of one workload, newest first. Released ones are left out.
@@ -88,6 +90,11 @@ impl Guards {
 impl Weighed {
     pub(crate) fn is_releasable(&self) -> bool {
         !self.why.any() && self.ranks == [None; 3]
+    }
+
+    /// Whether nothing but a tier that a policy named keeps it.
+    pub(crate) fn is_only_named(&self) -> bool {
+        self.why == Guards { endless_tier: true, ..Guards::default() } && self.ranks == [None; 3]
     }
 }
 
@@ -230,7 +237,7 @@ fn verdict(terms: &Terms<'_>, backup: &Backup, one: &Weighed, coming: &[Period])
         reasons.extend(release_words(rules, backup));
     }
     let expires = expires.filter(|_| !one.why.without_end());
-    Verdict { backup: backup.name.clone(), keep, reasons, expires }
+    Verdict { backup: backup.name.clone(), keep, reasons, expires, only_named: one.is_only_named() }
 }
 
 fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
@@ -241,7 +248,10 @@ fn guard_words(terms: &Terms<'_>, backup: &Backup, why: Guards) -> Vec<String> {
     let lines = [
         (why.held, hold),
         (why.future, format!("dated {} in the future: a person must look", backup.created)),
-        (why.endless_tier, endless.map_or(String::new(), |tier| format!("{tier}: no rule ends this tier"))),
+        (
+            why.endless_tier,
+            endless.map_or(String::new(), |tier| format!("{tier}: only a retention policy ends this tier")),
+        ),
         (why.disabled, "the workload is disabled: nothing of it is released".to_owned()),
         (
             why.newest_good && (why.newest_proved || terms.promised.is_none()),
@@ -475,7 +485,7 @@ mod tests {
         backups[8].tiers = ["quarterly".parse().expect("valid")].into();
         backups[7].tiers.clear();
         let verdicts = judged(&backups, |_| ());
-        assert_eq!(of(&verdicts, "d8").reasons, ["quarterly: no rule ends this tier"]);
+        assert_eq!(of(&verdicts, "d8").reasons, ["quarterly: only a retention policy ends this tier"]);
         assert_eq!(of(&verdicts, "d7").reasons, ["holds no tier"]);
     }
 

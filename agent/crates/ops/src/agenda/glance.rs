@@ -283,7 +283,14 @@ schedule = "standard"
         let backups = BTreeMap::from([(name(), backups.to_vec())]);
         let past = BTreeMap::from([(name(), Past { dr_test_passed: passed, ..Past::default() })]);
         let marked = BTreeMap::new();
-        let facts = Facts { now, backups: &backups, past: &past, open_runs: &[], marked_packs: &marked };
+        let facts = Facts {
+            now,
+            backups: &backups,
+            past: &past,
+            open_runs: &[],
+            marked_packs: &marked,
+            rulings: &BTreeMap::new(),
+        };
         agenda(config, &facts).expect("an agenda")
     }
 
