@@ -23,6 +23,12 @@ pub trait Files: Send + Sync {
     /// When that cannot be told.
     fn identity(&self, path: &Path) -> Result<Option<(u64, u64)>, Fault>;
 
+    /// The path with every symbolic link in it followed, as far as it exists; the rest stays as it is written.
+    ///
+    /// # Errors
+    /// When that cannot be told, as for links that lead in a circle.
+    fn real(&self, path: &Path) -> Result<PathBuf, Fault>;
+
     /// Makes an empty directory for one run alone, mode 0700, with the directories above it.
     ///
     /// # Errors

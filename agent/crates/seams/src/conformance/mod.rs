@@ -4,6 +4,8 @@
 //! simulator passes the same suites as the edges to the real world, so that what was tried there holds here.
 
 pub mod cloud;
+pub mod reach;
 pub mod stores;
 pub mod time;
 pub mod trees;
+pub mod web;
