@@ -99,6 +99,7 @@ impl Vault {
         if self.parts.clock.monotonic().saturating_sub(footing.at) > half {
             self.check_footing(&footing, &wrote.packs)?;
         }
+        drop(footing);
         let stored = wrote.bytes;
         let trouble_count = walked.trouble_count;
         let mut snapshot = Snapshot {
@@ -140,7 +141,7 @@ impl Vault {
     /// and its own, which no snapshot needed yet. Marked ones are not removed before the grace period ends, so a look
     /// now tells in time.
     pub(crate) fn check_footing(&self, footing: &Loaded, own: &[ObjectId]) -> Result<()> {
-        let marked: HashSet<ObjectId> = self.marked_packs()?.into_iter().map(|mark| mark.id).collect();
+        let marked = self.marked_ids()?;
         // Marks before packs: what lost its mark by being removed is then missing.
         let present = self.store().list("packs")?.into_iter().filter_map(|object| ObjectId::parse(&object.name));
         let present: HashSet<ObjectId> = present.collect();

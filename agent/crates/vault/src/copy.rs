@@ -96,7 +96,7 @@ impl Vault {
         let wanted = self.positions(&snapshot, |id| !footing.index.may_rely_on(id))?;
         let by_pack = self.blocks_with(&wanted);
         let total = by_pack.values().flatten().map(|block| u64::from(loaded.index.block(*block).sealed)).sum();
-        let leaving: HashSet<ObjectId> = other.marked_packs()?.into_iter().map(|mark| mark.id).collect();
+        let leaving = other.marked_ids()?;
         let mut read = 0;
         let mut moved_whole = Vec::new();
         let (_, wrote) = Intake::run(other, |intake| {

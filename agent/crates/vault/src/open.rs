@@ -52,7 +52,7 @@ pub(crate) struct Cuts {
 
 impl Default for Cuts {
     fn default() -> Self {
-        Self { min: 256 << 10, avg: 1 << 20, max: 4 << 20, block: 64 << 10 }
+        Self { min: 256 << 10, avg: 1 << 20, max: 2 << 20, block: 64 << 10 }
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) struct IndexObject {
 /// The index in memory, with the index objects it was read from.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Loaded {
-    pub index: Index,
+    pub index: Arc<Index>,
     /// The index objects it was read from.
     pub objects: Vec<IndexObject>,
     /// When it was read, on the monotonic clock.
@@ -267,34 +267,68 @@ impl Vault {
         for _ in 0..8 {
             let at = self.parts.clock.monotonic();
             let mut loaded = Loaded { at, ..Loaded::default() };
-            let mut objects = Vec::new();
-            for object in self.store().list("index")? {
-                let path = format!("index/{}", object.name);
-                match ObjectId::parse(&object.name) {
-                    None => loaded.unreadable.push((path, "it is not named like an index".into())),
-                    Some(_) if object.size > INDEX_MAX => {
-                        loaded.unreadable.push((path, format!("it has {} bytes, more than any index", object.size)));
-                    }
-                    Some(id) => objects.push((id, object.size)),
-                }
+            let objects = self.index_objects(&mut loaded.unreadable)?;
+            if loaded.unreadable.is_empty() && self.is_loaded(&objects, at)? {
+                return Ok(());
             }
-            loaded.index.reserve(usize::try_from(objects.iter().map(|(_, size)| size).sum::<u64>() / 18).unwrap_or(0));
-            if !self.read_objects(&objects, &mut loaded)? {
+            let mut index = Index::default();
+            index.reserve(usize::try_from(objects.iter().map(|(_, size)| size).sum::<u64>() / 18).unwrap_or(0));
+            if !self.read_objects(&objects, &mut index, &mut loaded)? {
                 continue;
             }
-            let marked: HashSet<ObjectId> = self.marked_packs()?.into_iter().map(|mark| mark.id).collect();
-            let standing = |pack: &PackRow| if marked.contains(&pack.id) { Standing::Marked } else { Standing::Sound };
-            loaded.index.judge(standing);
-            loaded.index.settle();
-            *self.index.write().expect("no thread panics holding it") = Arc::new(loaded);
+            let marked = self.marked_ids()?;
+            index.judge(|pack| standing(pack, &marked));
+            index.settle();
+            loaded.index = Arc::new(index);
+            self.set_loaded(loaded);
             return Ok(());
         }
         Err(VaultError::Refused("the index kept changing while it was read; try again".into()))
     }
 
+    /// Names and lengths of the index objects there are.
+    fn index_objects(&self, unreadable: &mut Vec<(String, String)>) -> Result<Vec<(ObjectId, u64)>> {
+        let mut objects = Vec::new();
+        for object in self.store().list("index")? {
+            let path = format!("index/{}", object.name);
+            match ObjectId::parse(&object.name) {
+                None => unreadable.push((path, "it is not named like an index".into())),
+                Some(_) if object.size > INDEX_MAX => {
+                    unreadable.push((path, format!("it has {} bytes, more than any index", object.size)));
+                }
+                Some(id) => objects.push((id, object.size)),
+            }
+        }
+        Ok(objects)
+    }
+
+    /// Whether these index objects and the marks there are now are what is in memory already; if so, what is in memory
+    /// counts as read at `at`. Objects are named after their bytes, so the same names say the same.
+    fn is_loaded(&self, objects: &[(ObjectId, u64)], at: std::time::Duration) -> Result<bool> {
+        let before = self.loaded();
+        let known = before.objects.iter().map(|object| (object.id, object.size));
+        if !before.unreadable.is_empty() || !known.eq(objects.iter().copied()) {
+            return Ok(false);
+        }
+        let marked = self.marked_ids()?;
+        if before.index.packs.iter().any(|pack| standing(pack, &marked) != pack.standing) {
+            return Ok(false);
+        }
+        self.set_loaded(Loaded { at, ..Loaded::clone(&before) });
+        Ok(true)
+    }
+
+    fn set_loaded(&self, loaded: Loaded) {
+        *self.index.write().expect("no thread panics holding it") = Arc::new(loaded);
+    }
+
+    pub(crate) fn marked_ids(&self) -> Result<HashSet<ObjectId>> {
+        Ok(self.marked_packs()?.into_iter().map(|mark| mark.id).collect())
+    }
+
     /// Reads index objects, several at a time, and adds them in the order given, so that every process that reads the
     /// same objects has the same index. False when one has vanished meanwhile.
-    fn read_objects(&self, objects: &[(ObjectId, u64)], loaded: &mut Loaded) -> Result<bool> {
+    fn read_objects(&self, objects: &[(ObjectId, u64)], index: &mut Index, loaded: &mut Loaded) -> Result<bool> {
         let ring = self.ring();
         let read = |id: &ObjectId| -> Result<std::result::Result<Record, String>> {
             let sealed = self.store().get(&id.index_path())?;
@@ -314,7 +348,7 @@ impl Vault {
                     Err(VaultError::Missing { .. }) => return Ok(false),
                     Err(error) => return Err(error),
                     Ok(Ok(record)) => {
-                        let packs = loaded.index.add_record(&record);
+                        let packs = index.add_record(&record);
                         loaded.objects.push(IndexObject { id: *id, size: *size, packs });
                     }
                     Ok(Err(why)) => loaded.unreadable.push((id.index_path(), why)),
@@ -336,9 +370,9 @@ impl Vault {
             _ => Standing::Missing,
         };
         if loaded.index.packs.iter().any(|pack| standing(pack) != pack.standing) {
-            let loaded = Arc::make_mut(&mut loaded);
-            loaded.index.judge(standing);
-            loaded.index.settle();
+            let index = Arc::make_mut(&mut Arc::make_mut(&mut loaded).index);
+            index.judge(standing);
+            index.settle();
         }
         Ok(present)
     }
@@ -392,4 +426,9 @@ impl Vault {
             unreadable: loaded.unreadable.clone(),
         })
     }
+}
+
+/// How a pack stands by the marks alone.
+fn standing(pack: &PackRow, marked: &HashSet<ObjectId>) -> Standing {
+    if marked.contains(&pack.id) { Standing::Marked } else { Standing::Sound }
 }

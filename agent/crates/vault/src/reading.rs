@@ -66,14 +66,7 @@ impl Cutter {
         }
     }
 
-    /// From so many bytes on a cut found in them is the one that would be found in more.
-    fn enough(&self) -> usize {
-        let (_, avg, max) = self.sizes;
-        avg.max(max / 2)
-    }
-
-    /// Length of the first chunk of `bytes`. If that is all of them it may be longer, unless it is the largest chunk or
-    /// the contents end there.
+    /// Length of the first chunk of `bytes`, which must be at least the largest chunk or the end of the contents.
     fn cut(&self, bytes: &[u8]) -> usize {
         let (min, avg, max) = self.sizes;
         if bytes.len() <= min {
@@ -245,10 +238,9 @@ impl<'a, 'v> Reader<'a, 'v> {
         if start == end {
             return Ok(end);
         }
-        let (enough, largest) =
-            if blocks { (self.block, self.block) } else { (self.cutter.enough(), self.cutter.sizes.2) };
-        // Whole for small files; else as much as the largest chunk: most end long before, so a refill moves little.
-        let room = usize::try_from((end - start).min(largest.max(1 << 20) as u64)).expect("at most 4 MiB");
+        let largest = if blocks { self.block } else { self.cutter.sizes.2 };
+        // Whole for small files; else twice the largest chunk, so that a cut never waits for a refill.
+        let room = usize::try_from((end - start).min(2 * largest as u64).max(SMALL)).expect("at most 8 MiB");
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < room {
             buffer.resize(room, 0);
@@ -269,7 +261,7 @@ impl<'a, 'v> Reader<'a, 'v> {
             let mut from = 0;
             while from < filled && !self.intake.is_stopped() {
                 let rest = &buffer[from..filled];
-                if !ended && rest.len() < enough {
+                if !ended && rest.len() < largest {
                     break;
                 }
                 // Blocks stay aligned to the file: a data range may begin anywhere.
@@ -279,9 +271,6 @@ impl<'a, 'v> Reader<'a, 'v> {
                 } else {
                     self.cutter.cut(rest)
                 };
-                if !ended && !blocks && length == rest.len() && length < largest {
-                    break;
-                }
                 self.chunk(&buffer[from..from + length], extents);
                 from += length;
                 done += length as u64;
@@ -392,24 +381,4 @@ fn lost(node: &Node, error: &std::io::Error, bytes: u64) -> Read {
     };
     let trouble = Trouble { path: show_path(&node.path), kind, detail: error.to_string() };
     Read { stored: None, trouble: Some(trouble), bytes }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// What the reader's buffer happens to hold must not decide where chunks end: later backups would share nothing.
-        #[test]
-        fn a_cut_that_is_taken_early_is_the_cut_of_the_whole(bytes in prop::collection::vec(any::<u8>(), 0..6000), avg in 0..3u32) {
-            let cuts = Cuts { min: 64, avg: 256 << avg, max: 1024, block: 512 };
-            let cutter = Cutter::new(cuts, 7);
-            let whole = cutter.cut(&bytes);
-            for held in cutter.enough()..bytes.len() {
-                let early = cutter.cut(&bytes[..held]);
-                prop_assert!(early == whole || (early == held && held < 1024), "{early} of {held}, {whole} of all");
-            }
-        }
-    }
 }

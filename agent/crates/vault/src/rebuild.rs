@@ -81,7 +81,7 @@ impl Vault {
     /// cannot be read; it is left for a prune. What the index lists and is not there is known afterwards, too.
     pub(crate) fn adopt_packs(&self) -> Result<u64> {
         // Marks before packs: a pack whose mark is gone already is gone itself, or needed again.
-        let marked: HashSet<ObjectId> = self.marked_packs()?.into_iter().map(|mark| mark.id).collect();
+        let marked = self.marked_ids()?;
         let present = self.take_stock()?;
         let loaded = self.loaded();
         let mut found = Index::default();
