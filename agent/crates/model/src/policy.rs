@@ -1,15 +1,20 @@
 //! Policies: what the TOML binds, what is asked, what may be answered.
 //!
 //! The questions and answers mirror the package `backstop:policy` in `wit/`, where every field is documented; here they
-//! are plain records that can be written down, so that a recorded decision can be asked again. [`binding`] is what an
-//! operator writes, [`retention`], [`validation`], [`alert`] and [`health`] are the four worlds' words, [`decision`] is
-//! one question with what came of it.
+//! are plain records that can be written down, so that a recorded decision can be asked again. [`binding`] and [`grant`]
+//! are what an operator writes, [`retention`], [`validation`], [`alert`] and [`health`] are the four worlds' words,
+//! [`decision`] is one question with what came of it, [`standing`] how a policy fares over many. [`approval`] is what
+//! waits for a second person, [`outbox`] what waits for its delivery.
 
 pub mod alert;
+pub mod approval;
 pub mod binding;
 pub mod decision;
+pub mod grant;
 pub mod health;
+pub mod outbox;
 pub mod retention;
+pub mod standing;
 pub mod validation;
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +22,12 @@ use serde::{Deserialize, Serialize};
 use crate::backup;
 use crate::time::Timestamp;
 
-pub use binding::{Grants, HttpGrant, Mode, PolicyConfig, PolicyLimits, ProbeGrant, SignerConfig, World};
+pub use approval::{Approval, ApprovalState};
+pub use binding::{Grants, Mode, PolicyConfig, PolicyLimits, SignerConfig, World};
 pub use decision::{Asked, Decision, Fault, FaultKind, LogLine, LogSeverity};
+pub use grant::{BadGrant, HttpGrant, ProbeGrant};
+pub use outbox::{Outgoing, OutgoingState};
+pub use standing::{PolicyStanding, SteppedBack};
 
 /// An instant in a schedule's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

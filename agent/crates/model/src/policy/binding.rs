@@ -8,8 +8,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Field;
+use super::grant::{HttpGrant, ProbeGrant};
 use crate::config::SecretRef;
-use crate::name::{BadName, PolicyName, SignerName};
+use crate::name::{BadName, PolicyName, SignerName, WorkloadName};
 use crate::time::Span;
 
 /// The four kinds of policy.
@@ -90,35 +91,6 @@ impl fmt::Display for Mode {
     }
 }
 
-/// Leave to send requests to a host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct HttpGrant {
-    /// `http` only where the operator wrote it.
-    pub tls: bool,
-    /// The host's name or address, in lower case.
-    pub host: String,
-    /// Only this port; the scheme's own when absent.
-    pub port: Option<u16>,
-    /// Addresses that are not public are allowed: the operator wrote `private:` before it, or an address.
-    pub private: bool,
-}
-
-/// Leave to look at the restored system in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProbeGrant {
-    /// `tcp:PORT`
-    Tcp(u16),
-    /// `http:PORT`
-    Http(u16),
-    /// `ssh:PROGRAM`
-    Ssh(String),
-    /// `file`
-    File,
-    /// `serial`
-    Serial,
-}
-
 /// What a policy may reach beyond its question.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Grants {
@@ -174,7 +146,7 @@ pub struct PolicyConfig {
     pub signer: Option<SignerName>,
     /// What it decides.
     pub world: World,
-    /// Globs over workload names; empty means all.
+    /// Patterns over workload names, in which `*` is any text and `?` any character; empty means all.
     pub applies_to: Vec<String>,
     /// How far it is in force.
     pub mode: Mode,
@@ -189,6 +161,37 @@ pub struct PolicyConfig {
     pub promises: Vec<(crate::backup::Tier, u32)>,
     /// The file that binds it, for messages.
     pub origin: PathBuf,
+}
+
+impl PolicyConfig {
+    /// Whether it is bound to this workload. How far it is in force there is the mode's business.
+    #[must_use]
+    pub fn covers(&self, workload: &WorkloadName) -> bool {
+        self.applies_to.is_empty() || self.applies_to.iter().any(|pattern| fits(pattern, workload.as_str()))
+    }
+}
+
+/// Whether a name fits a pattern of `applies_to`. Takes time in proportion to the product of their lengths at most.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut at, mut seen) = (0, 0);
+    // The last star, and where what it stands for ends so far.
+    let mut star: Option<(usize, usize)> = None;
+    while seen < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(c) if *c == b'?' || *c == name[seen] => (at, seen) = (at + 1, seen + 1),
+            _ => {
+                let Some((position, end)) = star else { return false };
+                star = Some((position, end + 1));
+                (at, seen) = (position + 1, end + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|c| *c == b'*')
 }
 
 /// Whether an address is one that the whole Internet routes. Everything else needs a grant that says so.
@@ -228,6 +231,26 @@ pub fn is_public(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_fits_whole_names_only() {
+        for (pattern, name, expected) in [
+            ("docs", "docs", true),
+            ("docs", "docs2", false),
+            ("db-*", "db-", true),
+            ("db-*", "db-main", true),
+            ("db-*", "mydb-main", false),
+            ("*", "x", true),
+            ("*-prod", "a-prod-prod", true),
+            ("*-prod", "a-prod-test", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "x", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn addresses_inside_are_not_public() {
