@@ -7,10 +7,12 @@ use backstop_model::Span;
 use backstop_model::config::{
     Config, Daily, Monthly, Schedule, SecretRef, VaultConfig, Weekly, Workload, WorkloadKind,
 };
-use backstop_model::name::{Place, Region, ScheduleName, VaultName};
+use backstop_model::name::{Place, PolicyName, Region, ScheduleName, SignerName, VaultName};
+use backstop_model::policy::{PolicyConfig, SignerConfig};
 
 use crate::draft::{
-    DEFAULT_DAILY, DEFAULT_MONTHLY, DEFAULT_VERIFY, DEFAULT_WEEKLY, Draft, Objectives, ScheduleDraft, WorkloadDraft,
+    DEFAULT_DAILY, DEFAULT_MONTHLY, DEFAULT_VERIFY, DEFAULT_WEEKLY, Draft, Objectives, PolicyDraft, ScheduleDraft,
+    WorkloadDraft,
 };
 use crate::problem::{At, Sources, Spot};
 use crate::{Overrides, paths, suggest};
@@ -52,15 +54,14 @@ pub(crate) fn resolve(draft: &Draft, overrides: &Overrides, sources: &Sources<'_
     });
     let vaults = vaults.collect();
     let limits = draft.limits.as_ref().map(|spot| spot.value).unwrap_or_default();
-    Config {
-        state_dir,
-        vaults,
-        schedules,
-        workloads,
-        policies: BTreeMap::new(),
-        signers: BTreeMap::new(),
-        limits,
-    }
+    Config { state_dir, vaults, schedules, workloads, policies: check.policies(), signers: signers(draft), limits }
+}
+
+fn signers(draft: &Draft) -> BTreeMap<SignerName, SignerConfig> {
+    let signer = |(name, spot): (&SignerName, &Spot<String>)| {
+        (name.clone(), SignerConfig { name: name.clone(), public_key: spot.value.clone() })
+    };
+    draft.signers.iter().map(signer).collect()
 }
 
 struct Check<'c> {
@@ -71,6 +72,37 @@ struct Check<'c> {
 impl Check<'_> {
     fn report(&self, at: At, message: impl Into<String>, hint: impl Into<String>) {
         self.sources.report(at, message, hint);
+    }
+
+    /// Policies as bound; each signer they name exists.
+    fn policies(&self) -> BTreeMap<PolicyName, PolicyConfig> {
+        let policies = self.draft.policies.iter().map(|(name, spot)| {
+            let PolicyDraft { component, sha256, signer, world, .. } = &spot.value;
+            if let Some(signer) = signer.as_ref().filter(|signer| !self.draft.signers.contains_key(&signer.value)) {
+                let known: Vec<&str> = self.draft.signers.keys().map(SignerName::as_str).collect();
+                let hint = match known.as_slice() {
+                    [] => format!("add `[signer.{}]` with its `public_key`", signer.value),
+                    _ => suggest::hint(signer.value.as_str(), known),
+                };
+                self.report(signer.at, format!("there is no signer `{}`", signer.value), hint);
+            }
+            let policy = PolicyConfig {
+                name: name.clone(),
+                component: component.clone(),
+                sha256: sha256.clone(),
+                signer: signer.as_ref().map(|signer| signer.value.clone()),
+                world: *world,
+                applies_to: spot.value.applies_to.clone(),
+                mode: spot.value.mode,
+                settings: spot.value.settings.clone(),
+                grants: spot.value.grants.clone(),
+                limits: spot.value.limits,
+                promises: spot.value.promises.clone(),
+                origin: self.sources.files[spot.at.file].path.clone(),
+            };
+            (name.clone(), policy)
+        });
+        policies.collect()
     }
 
     /// No vault in another, none holding the state directory, no key file among the bytes it opens.

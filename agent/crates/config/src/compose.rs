@@ -108,12 +108,12 @@ fn parse(file: &SourceFile) -> Result<DocumentMut, Invalid> {
     text.parse::<DocumentMut>().map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         let message = format!("not valid TOML: {}", error.message().trim_end().replace('\n', ", "));
-        Invalid { problems: vec![locate(&file.path, &file.bytes, span, message, String::new())] }
+        Invalid { problems: vec![locate(&file.path, &file.bytes, span, &[], message, String::new())] }
     })
 }
 
 fn fault(file: &SourceFile, message: &str) -> Invalid {
-    let problem: Problem = locate(&file.path, &file.bytes, 0..0, message.to_owned(), String::new());
+    let problem: Problem = locate(&file.path, &file.bytes, 0..0, &[], message.to_owned(), String::new());
     Invalid { problems: vec![problem] }
 }
 

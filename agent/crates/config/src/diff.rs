@@ -3,6 +3,8 @@
 //! A change that weakens is one after which some loss that was covered before no longer is, or is noticed later.
 //! Workloads are compared with their schedules applied, so that it does not matter where a value is written.
 
+mod policies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -70,6 +72,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
             (Some(old), Some(new)) => workload(&mut out, old, new),
         }
     });
+    policies::policies(&mut out, old, new);
     out.found
 }
 
@@ -273,6 +276,33 @@ exclude = ["*.tmp"]
 images = ["*.qcow2"]
 keep = { daily = 30, weekly = false }
 health = { command = ["/usr/local/bin/check", "{}"], timeout = "5m" }
+[signer.release]
+public_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+[policy.legal-hold]
+component = "plugins/legal-hold.wasm"
+sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+world = "retention"
+applies_to = ["do*"]
+settings = { until = 2027-01-01, share = 0.5, strict = true, days = [1, 15], slack = { "ch.x" = "it's \"odd\"", n = -3 }, none = [] }
+promises = { quarterly = 8, daily = 3 }
+[policy.two-people]
+component = "/usr/lib/backstop/two-people.wasm"
+signer = "release"
+world = "validation"
+mode = "canary"
+canary = 25
+limits = { time = "100ms", memory = "32MiB" }
+[policy.chat]
+component = "chat.wasm"
+signer = "release"
+world = "alert-sink"
+grants = { http = ["hooks.example.com", "private:http://[fd00::1]:8080"], secrets = { chat_url = "env:CHAT_URL", "t.1" = "command:pass show t" } }
+[policy.alive]
+component = "alive.wasm"
+signer = "release"
+world = "health-check"
+mode = "shadow"
+grants = { probes = ["tcp:5432", "ssh:systemctl", "file"] }
 [limits]
 releases_per_run = 20
 "#;
@@ -322,6 +352,21 @@ releases_per_run = 20
                 "",
                 "workload docs: has no health command any more",
             ),
+            ("[policy.legal-hold]", "[policy.other]", "policy legal-hold: is removed; what it kept longer may go"),
+            ("promises =", "mode = \"shadow\"\npromises =", "policy legal-hold: mode: active → shadow"),
+            ("promises =", "mode = \"canary\"\npromises =", "policy legal-hold: mode: active → canary 10 %"),
+            ("canary = 25", "canary = 20", "policy two-people: mode: canary 25 % → canary 20 %"),
+            ("[policy.two-people]", "[policy.others]", "policy two-people: is removed; what it refused is accepted"),
+            ("[policy.chat]", "[policy.others]", "policy chat: is removed; alerts no longer go there"),
+            ("[\"do*\"]", "[\"do\"]", "policy legal-hold: no longer applies to `docs`"),
+            ("quarterly = 8", "quarterly = 4", "policy legal-hold: quarterly backups promised: 8 → 4"),
+            ("\"file\"]", "\"file\", \"tcp:22\"]", "policy alive: may also reach `tcp:22`"),
+            (
+                "[\"hooks.example.com\"",
+                "[\"hooks.example.com:8443\"",
+                "policy chat: may also reach `hooks.example.com:8443`",
+            ),
+            ("env:CHAT_URL", "env:ROOT", "policy chat: may also use the secret `chat_url = env:ROOT`"),
             ("releases_per_run = 20", "releases_per_run = 40", "limits: releases in one run: 20 → 40"),
             ("releases_per_run", "undelete_window = \"1d\"\nreleases_per_run", "limits: undelete window: 7d → 1d"),
             (
@@ -341,6 +386,27 @@ releases_per_run = 20
         assert_eq!(diff(&old, &new)[0].effect, Effect::Weakens);
         assert_eq!(diff(&new, &old)[0].effect, Effect::Strengthens);
         assert_eq!(diff(&old, &new).len(), 1);
+    }
+
+    #[test]
+    fn what_a_shadow_loses_or_another_setting_weakens_nothing() {
+        for (from, to, words) in [
+            ("[policy.alive]", "[policy.dead]", "policy alive: is removed; it was shadow only"),
+            ("n = -3", "n = -4", "policy legal-hold: setting `slack.n`: -3 → -4"),
+            ("none = []", "none = [1]", "policy legal-hold: setting `none`: [] → [1]"),
+            (
+                "plugins/legal-hold",
+                "legal-hold",
+                "policy legal-hold: component: plugins/legal-hold.wasm → legal-hold.wasm",
+            ),
+            ("[\"do*\"]", "[\"docs\"]", "policy legal-hold: applies to: do* → docs"),
+            ("\"tcp:5432\", ", "", "policy alive: may no longer reach `tcp:5432`"),
+            ("memory = \"32MiB\"", "memory = \"1GiB\"", "policy two-people: memory limit: 32MiB → 1GiB"),
+        ] {
+            let found = after(from, to);
+            assert!(found.contains(&words.to_owned()), "{from} → {to}: {found:#?}");
+            assert!(!found.iter().any(|change| change.contains("weakens")), "{found:#?}");
+        }
     }
 
     #[test]

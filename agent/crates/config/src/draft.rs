@@ -1,6 +1,9 @@
 //! The files as they are written: shapes and single values checked, names not yet compared.
 
+mod grants;
+mod policy;
 mod schedule;
+mod settings;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -11,13 +14,14 @@ use backstop_model::Span;
 use backstop_model::config::{
     Daily, DrTestRule, FilesSpec, HealthCommand, Limits, Monthly, SecretRef, VerifyRule, Weekly,
 };
-use backstop_model::name::{Place, Region, ScheduleName, VaultName, WorkloadName};
+use backstop_model::name::{Place, PolicyName, Region, ScheduleName, SignerName, VaultName, WorkloadName};
 use toml::de::DeTable;
 
 use crate::problem::{At, Sources, Spot};
 use crate::reader::{Field, Fields};
 use crate::{FILE_SIZE_MAX, paths, secret};
 
+pub(crate) use policy::{MEMORY_UNITS, PolicyDraft};
 pub(crate) use schedule::{DEFAULT_DAILY, DEFAULT_MONTHLY, DEFAULT_VERIFY, DEFAULT_WEEKLY, WEEKDAYS};
 
 const SECOND: Span = Span::from_secs(1);
@@ -32,6 +36,9 @@ pub(crate) struct Draft {
     pub vaults: BTreeMap<VaultName, Spot<VaultDraft>>,
     pub schedules: BTreeMap<ScheduleName, Spot<ScheduleDraft>>,
     pub workloads: BTreeMap<WorkloadName, Spot<WorkloadDraft>>,
+    pub policies: BTreeMap<PolicyName, Spot<PolicyDraft>>,
+    /// Public keys in base64.
+    pub signers: BTreeMap<SignerName, Spot<String>>,
     pub limits: Option<Spot<Limits>>,
 }
 
@@ -123,6 +130,8 @@ fn file_fields(file: &Fields<'_>, sources: &Sources<'_>, draft: &mut Draft) {
     named(file, "vault", sources, &mut draft.vaults, vault);
     named(file, "schedule", sources, &mut draft.schedules, schedule::schedule);
     named(file, "workload", sources, &mut draft.workloads, workload::workload);
+    named(file, "policy", sources, &mut draft.policies, policy::policy);
+    named(file, "signer", sources, &mut draft.signers, policy::signer);
     file.finish();
 }
 

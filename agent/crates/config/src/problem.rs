@@ -108,12 +108,13 @@ pub(crate) struct Spot<T> {
 /// The files, and what was found wrong in them so far.
 pub(crate) struct Sources<'f> {
     pub files: &'f [SourceFile],
-    found: RefCell<Vec<(At, Problem)>>,
+    found: RefCell<Vec<(At, String, String)>>,
+    hidden: RefCell<Vec<At>>,
 }
 
 impl<'f> Sources<'f> {
     pub(crate) fn new(files: &'f [SourceFile]) -> Self {
-        Self { files, found: RefCell::default() }
+        Self { files, found: RefCell::default(), hidden: RefCell::default() }
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -122,10 +123,13 @@ impl<'f> Sources<'f> {
 
     pub(crate) fn report(&self, at: At, message: impl Into<String>, hint: impl Into<String>) {
         if self.found.borrow().len() < PROBLEMS_MAX {
-            let file = &self.files[at.file];
-            let problem = locate(&file.path, &file.bytes, at.start..at.end, message.into(), hint.into());
-            self.found.borrow_mut().push((at, problem));
+            self.found.borrow_mut().push((at, message.into(), hint.into()));
         }
+    }
+
+    /// Somebody may have pasted a secret here: no excerpt shows it, whatever it is that is wrong around it.
+    pub(crate) fn hide(&self, at: At) {
+        self.hidden.borrow_mut().push(at);
     }
 
     /// `file:line:column`, for messages that name a second place.
@@ -137,8 +141,15 @@ impl<'f> Sources<'f> {
 
     pub(crate) fn into_invalid(self) -> Invalid {
         let mut found = self.found.into_inner();
-        found.sort_by_key(|(at, _)| (at.file, at.start));
-        Invalid { problems: found.into_iter().map(|(_, problem)| problem).collect() }
+        found.sort_by_key(|(at, ..)| (at.file, at.start));
+        let hidden = self.hidden.into_inner();
+        let problem = |(at, message, hint): (At, String, String)| {
+            let file = &self.files[at.file];
+            let hidden: Vec<Range<usize>> =
+                hidden.iter().filter(|h| h.file == at.file).map(|h| h.start..h.end).collect();
+            locate(&file.path, &file.bytes, at.start..at.end, &hidden, message, hint)
+        };
+        Invalid { problems: found.into_iter().map(problem).collect() }
     }
 }
 
@@ -166,10 +177,18 @@ impl Position {
     }
 }
 
-/// Builds a problem from a byte range of a file.
-pub(crate) fn locate(path: &Path, bytes: &[u8], span: Range<usize>, message: String, hint: String) -> Problem {
+/// Builds a problem from a byte range of a file; what is `hidden` is not shown.
+pub(crate) fn locate(
+    path: &Path,
+    bytes: &[u8],
+    span: Range<usize>,
+    hidden: &[Range<usize>],
+    message: String,
+    hint: String,
+) -> Problem {
     let here = Position::of(bytes, span.start);
     let line = String::from_utf8_lossy(&bytes[here.from..here.to]);
+    let line = blot(&line, here.from, hidden);
     let marked = bytes.get(span.start.min(here.to)..span.end.clamp(span.start.min(here.to), here.to));
     let width = marked.map_or(0, |m| String::from_utf8_lossy(m).chars().count()).max(1);
 
@@ -189,6 +208,12 @@ pub(crate) fn locate(path: &Path, bytes: &[u8], span: Range<usize>, message: Str
     }
 }
 
+/// Blots out what is hidden of a line that begins at `from`. Keeps the number of characters.
+fn blot(line: &str, from: usize, hidden: &[Range<usize>]) -> String {
+    let blotted = |(at, c)| if hidden.iter().any(|range| range.contains(&(from + at))) { '*' } else { c };
+    line.char_indices().map(blotted).collect()
+}
+
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
@@ -197,16 +222,17 @@ fn printable(c: char) -> char {
     }
 }
 
-/// Hides whatever follows `key =` unless it is plainly a reference: somebody may have pasted the key itself, and what
-/// is printed here ends in logs. Keeps the number of characters.
+/// Hides whatever follows `key =` unless it is plainly a reference, and what follows the host of a web address: somebody
+/// may have pasted the key itself, and what is printed here ends in logs. Keeps the number of characters.
 fn mask_secrets(line: &str) -> String {
+    let line = &mask_addresses(line);
     let mut from = 0;
     while let Some(found) = line[from..].find("key") {
         let after = from + found + 3;
         let value = line[after..].trim_start_matches([' ', '\t', '"', '\'']);
         if let Some(value) = value.strip_prefix('=') {
             let value = value.trim_start_matches([' ', '\t', '"', '\'']);
-            if !crate::secret::SCHEMES.iter().any(|scheme| value.starts_with(scheme)) {
+            if !crate::secret::is_meant_as_reference(value) {
                 let kept = line.len() - value.len();
                 return line[..kept].chars().chain(value.chars().map(|_| '*')).collect();
             }
@@ -216,12 +242,35 @@ fn mask_secrets(line: &str) -> String {
     line.to_owned()
 }
 
+/// Hides web addresses that hold more than a host: a user, a path and a query may all be secrets.
+fn mask_addresses(line: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some(found) = rest.find("http") {
+        let (before, from) = rest.split_at(found);
+        let end = from.find(['"', '\'', ' ', ',', '\t']).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        shown.push_str(before);
+        match word.split_once("://") {
+            Some((scheme, address)) if address.contains(['/', '@', '?', '#']) => {
+                shown.push_str(scheme);
+                shown.push_str("://");
+                shown.extend(address.chars().map(|_| '*'));
+            }
+            _ => shown.push_str(word),
+        }
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(text: &str, span: Range<usize>) -> Problem {
-        locate(Path::new("a.toml"), text.as_bytes(), span, "wrong".into(), "do it right".into())
+        locate(Path::new("a.toml"), text.as_bytes(), span, &[], "wrong".into(), "do it right".into())
     }
 
     #[test]
@@ -263,6 +312,9 @@ mod tests {
         {
             assert!(!at(line, 0..3).to_string().contains("hunter"), "{line}");
         }
+        let pasted = "http = [\"https://hooks.example.com/hunter2\", \"https://hunter2@b\", \"https://c.example\"]";
+        let shown = at(pasted, 0..4).to_string();
+        assert!(!shown.contains("hunter") && shown.contains("https://c.example"), "{shown}");
         let fine = "key = \"file:/etc/backstop/vault.key\"";
         assert!(at(fine, 0..3).to_string().contains(fine));
     }

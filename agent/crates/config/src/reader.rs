@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::str::FromStr;
 
 use backstop_model::Span;
@@ -53,6 +54,31 @@ impl<'t> Fields<'t> {
         found
     }
 
+    /// What messages call this table.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Reports something about the table as a whole.
+    pub(crate) fn report(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.sources.report(self.at, message, hint);
+    }
+
+    /// Reports something about one of its keys.
+    pub(crate) fn report_at(&self, at: At, message: impl Into<String>, hint: impl Into<String>) {
+        self.sources.report(at, message, hint);
+    }
+
+    /// `file:line:column`, for messages that name a second place.
+    pub(crate) fn place(&self, at: At) -> String {
+        self.sources.place(at)
+    }
+
+    /// The directory of the file this stands in.
+    pub(crate) fn directory(&self) -> &'t Path {
+        self.sources.files[self.file].path.parent().unwrap_or(Path::new(""))
+    }
+
     /// Every key with its value, for tables whose keys are names given by the operator.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (Spot<&'t str>, Field<'t>)> + '_ {
         self.table.iter().map(|(key, value)| {
@@ -100,8 +126,18 @@ impl<'t> Field<'t> {
         self.sources.report(self.at, message, hint);
     }
 
-    fn mismatch(&self, wanted: &str) {
+    pub(crate) fn mismatch(&self, wanted: &str) {
         self.report(format!("`{}` wants {wanted}, this is {}", self.title, kind(self.value)), "");
+    }
+
+    /// What is written, for values of any type.
+    pub(crate) fn value(&self) -> &'t DeValue<'t> {
+        self.value
+    }
+
+    /// Keeps the value out of every excerpt.
+    pub(crate) fn hide(&self) {
+        self.sources.hide(self.at);
     }
 
     /// Whether the value is the word `false`, which turns off what has a default.

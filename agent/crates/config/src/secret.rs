@@ -5,7 +5,12 @@ use backstop_model::config::SecretRef;
 use crate::paths;
 
 /// How each kind of reference begins.
-pub(crate) const SCHEMES: [&str; 4] = ["file:", "env:", "credential:", "command:"];
+const SCHEMES: [&str; 4] = ["file:", "env:", "credential:", "command:"];
+
+/// Whether it is plainly meant as a reference, right or wrong, so that showing it shows no secret.
+pub(crate) fn is_meant_as_reference(raw: &str) -> bool {
+    SCHEMES.iter().any(|scheme| raw.starts_with(scheme))
+}
 
 /// Reads `file:/path`, `env:NAME`, `credential:NAME` or `command:program arguments`.
 ///

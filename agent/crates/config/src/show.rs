@@ -1,5 +1,7 @@
 //! A configuration as text, with every default and override spelled out. It loads again to the same configuration.
 
+pub(crate) mod policies;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -33,6 +35,7 @@ pub fn show(config: &Config) -> String {
         let _ = writeln!(out, "# from {}", workload.origin.display());
         workload_body(&mut out, workload, config.schedules.get(&workload.schedule.name));
     }
+    policies::policies(&mut out, config);
     section(&mut out, "limits");
     line(&mut out, "releases_per_run", &config.limits.releases_per_run.to_string());
     line(&mut out, "release_percent_per_day", &config.limits.release_percent_per_day.to_string());

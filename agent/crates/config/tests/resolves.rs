@@ -6,6 +6,7 @@ use backstop_config::{Overrides, SourceFile, compose, diff, load, show};
 use backstop_model::Span;
 use backstop_model::backup::Level;
 use backstop_model::config::{Config, SecretRef, TimeOfDay, WorkloadKind};
+use backstop_model::policy::{Field, Mode, PolicyConfig, PolicyLimits, Value, World};
 use proptest::prelude::*;
 
 const MAIN: &str = r#"
@@ -239,4 +240,66 @@ fn deep_nesting_is_refused_and_does_not_exhaust_the_stack() {
     ] {
         digest(&[file("a.toml", &text)]);
     }
+}
+
+const POLICY: &str = r#"
+[policy.legal-hold]
+component = "../plugins//legal-hold.wasm"
+sha256 = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+world = "retention"
+"#;
+
+fn policy(more: &str) -> PolicyConfig {
+    let text = format!("{POLICY}{more}");
+    let config = valid(&[file("/etc/backstop/policies/hold.toml", &text)]);
+    config.policies.into_values().next().expect("one policy")
+}
+
+#[test]
+fn a_policy_is_active_for_every_workload_within_the_limits_of_its_world_unless_it_says_otherwise() {
+    let plain = policy("");
+    assert_eq!(plain.component, PathBuf::from("/etc/backstop/plugins/legal-hold.wasm"));
+    assert_eq!(plain.sha256.as_deref(), Some("a".repeat(64).as_str()));
+    assert_eq!((plain.mode, plain.limits), (Mode::Active, PolicyLimits::of(World::Retention)));
+    assert!(plain.covers(&"anything".parse().expect("valid")) && plain.settings.is_empty());
+    assert_eq!(policy("mode = \"canary\"").mode, Mode::Canary { percent: 10 });
+    let bounded = policy("limits = { time = \"100ms\", memory = \"32MiB\" }");
+    assert_eq!((bounded.limits.time, bounded.limits.memory), (Span::from_millis(100), 32 << 20));
+}
+
+#[test]
+fn settings_reach_the_plugin_flat_in_bytewise_order_and_with_dates_as_text() {
+    let settings = policy(
+        "[policy.legal-hold.settings]\nuntil = 2027-01-01\nsince = 2026-01-02T03:04:05Z\nfreezes = [2026-12-24, \"later\"]\n\
+         n = 0x10\nshare = 1.0\nZ = true\nslack = { channel = \"ops\", deep = { er = [1, 2] } }\n",
+    )
+    .settings;
+    let field = |key: &str, value| Field::new(key, value);
+    let text = |text: &str| Value::Text(text.to_owned());
+    let expected = [
+        field("Z", Value::Truth(true)),
+        field("freezes", Value::Texts(vec!["2026-12-24".into(), "later".into()])),
+        field("n", Value::Whole(16)),
+        field("share", Value::Real(1.0)),
+        field("since", text("2026-01-02T03:04:05Z")),
+        field("slack.channel", text("ops")),
+        field("slack.deep.er", Value::Wholes(vec![1, 2])),
+        field("until", text("2027-01-01")),
+    ];
+    assert_eq!(settings, expected);
+}
+
+#[test]
+fn settings_too_large_to_travel_with_every_question_are_refused() {
+    let text = format!("{POLICY}settings = {{ words = \"{}\" }}", "x".repeat(70_000));
+    let invalid = load(&[file("a.toml", &text)], &Overrides::default()).expect_err("too large");
+    assert!(invalid.to_string().contains("holds more than 64 KiB"), "{invalid}");
+}
+
+#[test]
+fn a_listed_secret_is_a_systemd_credential_of_that_name() {
+    let text = POLICY.replace("retention", "alert-sink") + "grants = { secrets = [\"chat_url\"] }";
+    let config = valid(&[file("a.toml", &text)]);
+    let policy = config.policies.values().next().expect("one");
+    assert_eq!(policy.grants.secrets, [("chat_url".to_owned(), SecretRef::Credential("chat_url".to_owned()))]);
 }
