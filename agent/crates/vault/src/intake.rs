@@ -2,8 +2,8 @@
 //!
 //! Several threads feed one intake. Each joins its own small chunks into blocks; blocks are compressed by whichever
 //! thread has time and sealed into the one open pack of their stream, under a lock held for as long as sealing a
-//! megabyte takes. Full packs are handed to an uploader thread one at a time: memory is bounded by the open
-//! packs, the one waiting and the one being written.
+//! megabyte takes. Full packs are handed to an uploader thread one at a time, and nobody fills the next one before the
+//! uploader took the last: of each stream one is in memory, and one more is being written.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,8 +24,7 @@ use crate::press::Press;
 const BLOCK_TARGET: usize = 1 << 20;
 /// A chunk that would make the block longer than this begins the next one: buffers of blocks stay small.
 const BLOCK_MOST: usize = 2 << 20;
-/// A pack is finished once it has this many bytes. One is being written, and each thread may hold one more: they are most
-/// of what a backup needs in memory.
+/// A pack is finished once it has this many bytes. Packs are most of what a backup needs in memory.
 const PACK_TARGET: usize = 8 << 20;
 /// Index objects are written along the way after so many packs, so that an interrupted first backup of a large
 /// workload keeps what it has uploaded.
@@ -281,7 +280,9 @@ impl<'v> Intake<'v> {
         let mut open = self.open[stream as usize].lock().expect("no thread panics holding it");
         let pack = open.get_or_insert_with(|| {
             let buffer = self.buffers.lock().expect("no thread panics holding it").pop();
-            Builder::new(&self.ring, self.vault.salt(), buffer.unwrap_or_default())
+            // As large as it gets: growing would copy it, and what is not written to takes no memory.
+            let buffer = buffer.unwrap_or_else(|| Vec::with_capacity(PACK_TARGET + BLOCK_MOST));
+            Builder::new(&self.ring, self.vault.salt(), buffer)
         });
         let before = pack.len();
         put(pack);
@@ -289,7 +290,6 @@ impl<'v> Intake<'v> {
         if pack.len() >= PACK_TARGET
             && let Some(pack) = open.take()
         {
-            drop(open);
             let _ = self.full.send(pack.finish());
         }
     }
