@@ -187,6 +187,20 @@ impl Files for Disk {
         }
     }
 
+    fn real(&self, path: &Path) -> Result<PathBuf, Fault> {
+        for standing in path.ancestors() {
+            match std::fs::canonicalize(standing) {
+                Ok(real) => {
+                    let rest = path.strip_prefix(standing).expect("an ancestor");
+                    return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io("look at", standing, &error)),
+            }
+        }
+        Ok(path.to_owned())
+    }
+
     fn own_directory(&self, dir: &Path) -> Result<(), Fault> {
         if let Some(parent) = dir.parent() {
             std::fs::create_dir_all(parent).map_err(|error| io("create", parent, &error))?;

@@ -28,6 +28,7 @@ use backstop_model::config::Config;
 
 pub use compose::{Keep, WorkloadSettings, compose};
 pub use diff::{Change, Effect, diff};
+pub use paths::is_excluded;
 pub use problem::{Invalid, Problem};
 pub use show::show;
 

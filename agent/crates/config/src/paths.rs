@@ -104,7 +104,8 @@ impl Exclusion {
 }
 
 /// Whether the exclusions of a workload cut `path`, which lies below its root, out of what is read.
-pub(crate) fn is_excluded(spec: &FilesSpec, root: &Path, path: &Path) -> bool {
+#[must_use]
+pub fn is_excluded(spec: &FilesSpec, root: &Path, path: &Path) -> bool {
     // The root itself cannot be excluded, hence only what lies strictly below it counts.
     let cut: Vec<&Path> = path.ancestors().take_while(|ancestor| *ancestor != root).collect();
     let exclusions = spec.exclude.iter().filter_map(|pattern| exclusion(pattern).ok());

@@ -9,7 +9,7 @@ use crate::carry::carry_out;
 use crate::context::Context;
 use crate::report::RunReport;
 use crate::request::Trigger;
-use crate::settle;
+use crate::{apart, settle};
 
 /// Makes a backup of a workload now.
 ///
@@ -20,6 +20,7 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
     if let Some(tier) = &request.tier {
         known_tier(&workload.schedule, tier)?;
     }
+    apart::workload(&*ctx.outside.files, &ctx.config, workload)?;
     if !request.dry_run {
         settle::before(ctx, &workload.name, progress)?;
     }
@@ -30,6 +31,7 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
     let home: Option<&VaultName> = workload.schedule.home.vault();
     if let Some(home) = home {
         // A vault that cannot be opened is told before anything is journalled.
+        apart::vault(&*ctx.outside.files, &ctx.config, home)?;
         ctx.vault(home)?;
     }
     let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode, added: Vec::new() };

@@ -7,7 +7,7 @@ use backstop_model::{Bytes, Fault, Span, Timestamp};
 use serde::Serialize;
 
 use crate::context::Outside;
-use crate::{Context, agenda, config_check};
+use crate::{Context, agenda, apart, config_check};
 
 /// Room below which the next backup is in doubt, whatever its size.
 const ROOM_MIN: Bytes = Bytes(1_000_000_000);
@@ -156,6 +156,9 @@ impl Findings {
 
     fn vault(&mut self, ctx: &Context, vault: &VaultConfig) {
         let subject = format!("vault {}", vault.name);
+        if let Err(fault) = apart::vault(&*ctx.outside.files, &ctx.config, &vault.name) {
+            self.fault(&subject, &fault);
+        }
         if let Err(fault) = (ctx.outside.resolve)(&vault.key) {
             self.fault(&subject, &fault);
             return;
@@ -188,6 +191,9 @@ impl Findings {
     fn workloads(&mut self, ctx: &Context) {
         for workload in ctx.config.workloads.values().filter(|workload| workload.enabled) {
             let WorkloadKind::Files(spec) = &workload.kind;
+            if let Err(fault) = apart::workload(&*ctx.outside.files, &ctx.config, workload) {
+                self.fault(format!("workload {}", workload.name), &fault);
+            }
             for path in &spec.paths {
                 match ctx.outside.files.exists(path) {
                     Ok(true) => {}

@@ -53,6 +53,15 @@ impl Files for Shelf {
     fn identity(&self, _: &Path) -> Result<Option<(u64, u64)>, Fault> {
         Ok(None)
     }
+    /// A file `PATH@` holds where the link at `PATH` leads.
+    fn real(&self, path: &Path) -> Result<PathBuf, Fault> {
+        let links = self.0.lock().expect("no panics");
+        let link = path.ancestors().find_map(|above| {
+            let target = links.get(Path::new(&format!("{}@", above.display())))?;
+            Some(Path::new(std::str::from_utf8(target).expect("UTF-8")).join(path.strip_prefix(above).ok()?))
+        });
+        Ok(link.unwrap_or_else(|| path.to_owned()).components().collect())
+    }
     fn own_directory(&self, _: &Path) -> Result<(), Fault> {
         unreachable!("no test makes directories")
     }

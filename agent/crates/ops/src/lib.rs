@@ -10,6 +10,7 @@
 mod actor;
 pub mod agenda;
 pub mod agenda_run;
+mod apart;
 pub mod audit;
 pub mod backup;
 mod carry;

@@ -65,6 +65,7 @@ impl From<Slot> for KeySlot {
 /// `Refused` when something is there already; a key that cannot be read.
 pub fn init(ctx: &Context, name: &VaultName, generate_key: bool, like: Option<&VaultName>) -> Result<Made, Fault> {
     let config = ctx.vault_config(name)?;
+    crate::apart::vault(&*ctx.outside.files, &ctx.config, name)?;
     let mut generated_key = None;
     if let (true, SecretRef::File(path)) = (generate_key, &config.key)
         && !ctx.outside.files.exists(path)?

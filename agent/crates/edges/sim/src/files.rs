@@ -66,6 +66,11 @@ impl Files for SimFiles {
         Ok(self.disk.lock().get(&key(path)).map(|entry| (entry.meta.device, entry.meta.inode)))
     }
 
+    /// No link of this disk leads anywhere.
+    fn real(&self, path: &Path) -> Result<PathBuf, Fault> {
+        Ok(path.to_owned())
+    }
+
     fn own_directory(&self, dir: &Path) -> Result<(), Fault> {
         let make = || {
             let (path, now) = (key(dir), self.disk.stamp());
