@@ -37,7 +37,7 @@ fn refused(web: &dyn Web, what: &str, request: WebRequest, kind: WebFailureKind)
 /// # Panics
 /// When something is sent, or a failure shows what it must not.
 pub fn refusals(web: &dyn Web) {
-    for url in ["ftp://a.example/", "https://u:p@a.example/", "https://a.example\\@b.example/", "https://", ""] {
+    for url in ["ftp://a.example/", "https://u:p@a.example/", "https://a.example\\@b.example/", "https:///", ""] {
         refused(web, url, get(&format!("{url}{HIDDEN}")), WebFailureKind::Invalid);
     }
     let url = format!("http://127.0.0.1:9/{HIDDEN}");
