@@ -34,6 +34,7 @@ mod ledger;
 pub mod list;
 mod many;
 mod peek;
+pub mod policy_cases;
 pub mod prune;
 pub mod release;
 pub mod replicate;
