@@ -57,6 +57,9 @@ fn a_copy_in_the_region_of_home_is_refused() {
     let site = Site::new();
     site.run(&["backup", "configure", "docs", "--target-region", "here"]).expect(13).says(&["here", "hint:"]);
     site.run(&["backup", "configure", "docs", "--target-region", "nowhere"]).expect(10).says(&["nowhere", "there"]);
+    let name = site.backup();
+    site.run(&["backup", "replicate", &name, "--target-region", "here"]).expect(13).says(&["here", "choose another"]);
+    site.run(&["dr", "test", "docs", "--test-region", "here"]).expect(13).says(&["here", "choose another"]);
     site.ok(&["config", "check"]);
 }
 

@@ -59,11 +59,12 @@ pub fn disable(ctx: &Context, workload: &WorkloadName, dry_run: bool) -> Result<
     write(ctx, &Request { workload: workload.clone(), settings, dry_run }, "backup disable")
 }
 
-/// The vault that stands in a region, for those who think in regions: the first by name that is not home.
+/// The vault that stands in a region, for those who think in regions. Of several there, the first that `copies` names.
 ///
 /// # Errors
-/// `NotFound` with the regions there are; a fault of configuration when home stands there.
-pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<Place, Fault> {
+/// `NotFound` with the regions there are; a fault of configuration when home stands there; a usage fault that lists the
+/// vaults when nothing says which one is meant.
+pub fn place_in(config: &Config, region: &str, home: Option<&Place>, copies: &[Place]) -> Result<Place, Fault> {
     let known: std::collections::BTreeSet<&str> = config.vaults.values().map(|vault| vault.region.as_str()).collect();
     let unknown = || {
         let hint = match known.len() {
@@ -73,8 +74,9 @@ pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<P
         Fault::not_found(format!("no vault stands in region `{}`", region.escape_debug()), hint)
     };
     let wanted: Region = region.parse().map_err(|_| unknown())?;
-    let mut there = config.vaults.values().filter(|vault| vault.region == wanted).map(|vault| &vault.name).peekable();
-    if there.peek().is_none() {
+    let vaults = config.vaults.values().filter(|vault| vault.region == wanted);
+    let there: Vec<Place> = vaults.map(|vault| Place::Vault(vault.name.clone())).collect();
+    if there.is_empty() {
         return Err(unknown());
     }
     let home_region = home.and_then(|home| crate::row::region_of(config, home));
@@ -84,7 +86,17 @@ pub fn place_in(config: &Config, region: &str, home: Option<&Place>) -> Result<P
         let (code, advice) = (ExitCode::BadConfiguration, Advice::FixConfiguration);
         return Err(Fault::new(code, advice, message, "choose another region"));
     }
-    there.next().map(|name| Place::Vault(name.clone())).ok_or_else(unknown)
+    if let Some(named) = copies.iter().find(|place| there.contains(place)) {
+        return Ok(named.clone());
+    }
+    match there.as_slice() {
+        [only] => Ok(only.clone()),
+        several => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            let message = format!("several vaults stand in region `{wanted}`: {}", names.join(", "));
+            Err(Fault::usage(message, "name the one that is meant instead of the region"))
+        }
+    }
 }
 
 fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fault> {
@@ -124,6 +136,7 @@ fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fau
 #[cfg(test)]
 mod tests {
     use backstop_config::Keep;
+    use backstop_model::config::VaultConfig;
 
     use super::*;
     use crate::fixture::context;
@@ -175,12 +188,26 @@ mod tests {
     fn a_region_means_the_vault_that_stands_there_unless_it_is_home() {
         let (ctx, _) = context();
         let home: Place = "vault:main".parse().expect("valid");
-        let place = |region| place_in(&ctx.config, region, Some(&home));
+        let place = |region| place_in(&ctx.config, region, Some(&home), &[]);
         assert_eq!(place("there").expect("known").to_string(), "vault:offsite");
         assert_eq!(place("here").expect_err("home").code, ExitCode::BadConfiguration);
         for unknown in ["mars", "West US", ""] {
             let fault = place(unknown).expect_err("unknown");
             assert_eq!((fault.code, fault.hint.as_str()), (ExitCode::NotFound, "vaults stand in: here, there"));
         }
+    }
+
+    #[test]
+    fn of_several_vaults_in_a_region_the_schedule_chooses_and_otherwise_nobody() {
+        let (mut ctx, _) = context();
+        let offsite = ctx.config.vaults.values().find(|vault| vault.name.as_str() == "offsite").expect("known").clone();
+        let another: backstop_model::VaultName = "another".parse().expect("valid");
+        ctx.config.vaults.insert(another.clone(), VaultConfig { name: another, ..offsite });
+        let home: Place = "vault:main".parse().expect("valid");
+        let copies = ["vault:offsite".parse().expect("valid")];
+        let place = |copies: &[Place]| place_in(&ctx.config, "there", Some(&home), copies);
+        assert_eq!(place(&copies).expect("the schedule's").to_string(), "vault:offsite");
+        let fault = place(&[]).expect_err("which one");
+        assert_eq!(fault.message, "several vaults stand in region `there`: vault:another, vault:offsite");
     }
 }

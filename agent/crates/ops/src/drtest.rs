@@ -24,14 +24,14 @@ pub fn test(ctx: &Context, request: &DrTestRequest, progress: &dyn Progress) -> 
             ctx.config.workloads.values().filter(|w| w.schedule.dr_test.is_some()).map(|w| w.name.clone()).collect()
         }
     };
-    let asked =
-        planner::drtest::Request { backup: backup.as_ref().map(|b| b.name.clone()), from: request.from.clone() };
     // One at a time: a rehearsal that shares the machine with another measures the other as well.
     many::each(&workloads, 1, |name| {
         let workload = ctx.workload(name)?;
         if !request.dry_run {
             settle::before(ctx, name, progress)?;
         }
+        let from = request.from.as_ref().map(|from| from.of(&ctx.config, workload)).transpose()?;
+        let asked = planner::drtest::Request { backup: backup.as_ref().map(|b| b.name.clone()), from };
         let plan = planner::drtest::plan(workload, &ctx.backups_of(name)?, &asked, &ctx.staging(), ctx.now()?)?;
         carry_out(ctx, plan, request.dry_run, None, progress).map(|report| vec![report])
     })

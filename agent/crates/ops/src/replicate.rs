@@ -8,7 +8,7 @@ use crate::carry::carry_out;
 use crate::context::Context;
 use crate::many;
 use crate::report::RunReport;
-use crate::request::Replicate;
+use crate::request::{Replicate, Whereabouts};
 use crate::settle;
 
 /// Copies one backup, or whatever is missing.
@@ -24,7 +24,7 @@ pub fn replicate(ctx: &Context, request: &Replicate, progress: &dyn Progress) ->
             ctx.config.workloads.values().filter(|w| !w.schedule.copies.is_empty()).map(|w| w.name.clone()).collect()
         }
     };
-    if let Some(Place::Vault(name)) = &request.to {
+    if let Some(Whereabouts::Place(Place::Vault(name))) = &request.to {
         ctx.vault(name)?;
     }
     many::each(&workloads, request.max_parallel, |name| {
@@ -32,8 +32,8 @@ pub fn replicate(ctx: &Context, request: &Replicate, progress: &dyn Progress) ->
         if !request.dry_run {
             settle::before(ctx, name, progress)?;
         }
-        let asked =
-            planner::replicate::Request { backup: backup.as_ref().map(|b| b.name.clone()), to: request.to.clone() };
+        let to = request.to.as_ref().map(|to| to.of(&ctx.config, workload)).transpose()?;
+        let asked = planner::replicate::Request { backup: backup.as_ref().map(|b| b.name.clone()), to };
         let plan = planner::replicate::plan(workload, &ctx.backups_of(name)?, &asked, ctx.now()?)?;
         carry_out(ctx, plan, request.dry_run, None, progress).map(|report| vec![report])
     })

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use backstop_model::config::{Config, Workload};
 use backstop_model::plan::{Overwrite, Selection};
-use backstop_model::{Level, Mode, Place, RunId, Tier, Timestamp, VaultName, WorkloadName};
+use backstop_model::{Fault, Level, Mode, Place, RunId, Tier, Timestamp, VaultName, WorkloadName};
+
+use crate::configure;
 
 /// `backup trigger`.
 #[derive(Debug, Clone)]
@@ -51,6 +54,29 @@ pub struct Restore {
     pub dry_run: bool,
 }
 
+/// Which place is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// This one.
+    Place(Place),
+    /// That of the vault in this region: which one that is depends on the workload's schedule.
+    Region(String),
+}
+
+impl Whereabouts {
+    /// The place for one workload.
+    ///
+    /// # Errors
+    /// As [`configure::place_in`].
+    pub(crate) fn of(&self, config: &Config, workload: &Workload) -> Result<Place, Fault> {
+        let schedule = &workload.schedule;
+        match self {
+            Self::Place(place) => Ok(place.clone()),
+            Self::Region(region) => configure::place_in(config, region, Some(&schedule.home), &schedule.copies),
+        }
+    }
+}
+
 /// `backup replicate`, `backup replicate-all`.
 #[derive(Debug, Clone)]
 pub struct Replicate {
@@ -59,7 +85,7 @@ pub struct Replicate {
     /// One backup.
     pub backup: Option<String>,
     /// To this place instead of those the schedule names.
-    pub to: Option<Place>,
+    pub to: Option<Whereabouts>,
     /// How many workloads at a time.
     pub max_parallel: usize,
     /// Only plan.
@@ -95,7 +121,7 @@ pub struct DrTestRequest {
     /// One backup.
     pub backup: Option<String>,
     /// From this copy.
-    pub from: Option<Place>,
+    pub from: Option<Whereabouts>,
     /// Only plan.
     pub dry_run: bool,
 }

@@ -3,9 +3,11 @@
 use backstop_model::plan::Selection;
 use backstop_model::{ExitCode, Fault, Place};
 use backstop_ops::report::{RunReport, worst};
-use backstop_ops::request::{DrTestRequest, Pick, Prune, Release, Replicate, Restore, Settle, Trigger, Undo, Verify};
+use backstop_ops::request::{
+    DrTestRequest, Pick, Prune, Release, Replicate, Restore, Settle, Trigger, Undo, Verify, Whereabouts,
+};
 use backstop_ops::{
-    agenda_run, backup, catalog_rebuild, configure, drtest, prune, release, replicate, restore, settle, vaults, verify,
+    agenda_run, backup, catalog_rebuild, drtest, prune, release, replicate, restore, settle, vaults, verify,
 };
 use serde::Serialize;
 
@@ -21,13 +23,13 @@ pub fn act(call: &Call<'_>, command: tree::Command, screen: &mut Screen) -> Resu
         Command::Backup(Backup::Restore(arguments)) => bring_back(call, arguments, screen),
         Command::Backup(Backup::Replicate(arguments)) => {
             let workload = call.ctx.backup(&arguments.backup)?.workload;
-            let to = target(call, arguments.to, arguments.target_region.as_deref())?;
+            let to = whereabouts(arguments.to, arguments.target_region);
             let (backup, dry_run) = (Some(arguments.backup), arguments.dry_run);
             let request = Replicate { workload: Some(workload), backup, to, max_parallel: 1, dry_run };
             many(call, screen, |watch| replicate::replicate(call.ctx, &request, watch))
         }
         Command::Backup(Backup::ReplicateAll(arguments)) => {
-            let to = target(call, arguments.to, arguments.target_region.as_deref())?;
+            let to = whereabouts(arguments.to, arguments.target_region);
             let (max_parallel, dry_run) = (arguments.max_parallel, arguments.dry_run);
             let request = Replicate { workload: arguments.workload, backup: None, to, max_parallel, dry_run };
             many(call, screen, |watch| replicate::replicate(call.ctx, &request, watch))
@@ -70,7 +72,7 @@ pub fn act(call: &Call<'_>, command: tree::Command, screen: &mut Screen) -> Resu
             one(call, screen, |watch| restore::undo(call.ctx, &request, watch))
         }
         Command::Dr(Dr::Test(arguments)) => {
-            let from = target(call, arguments.from, arguments.test_region.as_deref())?;
+            let from = whereabouts(arguments.from, arguments.test_region);
             let (backup, dry_run) = (arguments.backup, arguments.dry_run);
             let request = DrTestRequest { workload: Some(arguments.workload), backup, from, dry_run };
             many(call, screen, |watch| drtest::test(call.ctx, &request, watch))
@@ -266,12 +268,8 @@ struct Rotated {
 }
 
 /// The place meant by a place or by a region.
-fn target(call: &Call<'_>, place: Option<Place>, region: Option<&str>) -> Result<Option<Place>, Fault> {
-    match (place, region) {
-        (Some(place), _) => Ok(Some(place)),
-        (None, Some(region)) => configure::place_in(&call.ctx.config, region, None).map(Some),
-        (None, None) => Ok(None),
-    }
+fn whereabouts(place: Option<Place>, region: Option<String>) -> Option<Whereabouts> {
+    place.map(Whereabouts::Place).or(region.map(Whereabouts::Region))
 }
 
 /// Does work while its progress is shown.

@@ -216,11 +216,14 @@ fn settings(call: &Call<'_>, arguments: tree::Configure) -> Result<configure::Re
     let some = |list: Vec<String>| if list.is_empty() { None } else { Some(list) };
     let home = arguments.home.as_ref().or(known.map(|workload| &workload.schedule.home));
     let mut copies = arguments.copy_to.clone();
+    let named = known.map(|workload| &workload.schedule.copies[..]);
     if let Some(region) = &arguments.target_region {
         // A workload that is new gets its home from the schedule it will follow.
         let schedule = arguments.schedule.as_deref().unwrap_or("standard");
         let standard = config.schedules.iter().find(|(name, _)| name.as_str() == schedule);
-        let place = configure::place_in(config, region, home.or(standard.map(|(_, schedule)| &schedule.home)))?;
+        let standard = standard.map(|(_, schedule)| schedule);
+        let named = named.or(standard.map(|schedule| &schedule.copies[..])).unwrap_or_default();
+        let place = configure::place_in(config, region, home.or(standard.map(|schedule| &schedule.home)), named)?;
         if !copies.contains(&place) {
             copies.push(place);
         }

@@ -219,7 +219,7 @@ pub struct Replicate {
     /// To this place, as `vault:offsite`
     #[arg(long, value_name = "PLACE", conflicts_with = "target_region")]
     pub to: Option<Place>,
-    /// To the vault that stands in this region
+    /// To the vault in this region, of several the one in `copies`
     #[arg(long, value_name = "REGION")]
     pub target_region: Option<String>,
     /// Only show the plan
@@ -234,7 +234,7 @@ pub struct ReplicateAll {
     /// To this place, as `vault:offsite`
     #[arg(long, value_name = "PLACE", conflicts_with = "target_region")]
     pub to: Option<Place>,
-    /// To the vault that stands in this region
+    /// To the vault in this region, of several the one in `copies`
     #[arg(long, value_name = "REGION")]
     pub target_region: Option<String>,
     /// How many workloads at a time
