@@ -17,6 +17,8 @@ pub const CATALOG: &str = "catalog.db";
 pub const MAIN_FILE: &str = "backstop.toml";
 /// Name of the directory of further files inside the configuration directory.
 pub const MORE_FILES: &str = "conf.d";
+/// Name of the directory of policies inside the configuration directory: the files that bind them, and components.
+pub const POLICIES: &str = "policies";
 /// Largest configuration file that is read, in bytes.
 pub const CONFIG_FILE_MAX: u64 = 16 << 20;
 
@@ -137,9 +139,9 @@ pub fn create_config_directory(path: &Path) -> Result<(), LocalError> {
     made.map_err(|error| LocalError::from_io("create", path, error))
 }
 
-/// Reads the configuration directory: the main file, then `conf.d/*.toml` by the bytes of their names, each with its
-/// full path. Hidden files, editors' leftovers and directories are passed over; links are followed. A directory
-/// without any file gives an empty list.
+/// Reads the configuration directory: the main file, then `conf.d/*.toml`, then `policies/*.toml`, by the bytes of their
+/// names, each with its full path. Hidden files, editors' leftovers and directories are passed over; links are followed.
+/// A directory without any file gives an empty list.
 ///
 /// # Errors
 /// When the directory does not exist, or a file in it cannot be read or is absurdly large.
@@ -152,19 +154,21 @@ pub fn read_config(config_dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, LocalEr
         return Err(LocalError::WrongKind { path: config_dir.to_owned(), wanted: "directory" });
     }
     let mut paths = Vec::new();
-    let more = config_dir.join(MORE_FILES);
-    match std::fs::read_dir(&more) {
-        Ok(entries) => {
-            for entry in entries {
-                let name = entry.map_err(fail(&more))?.file_name();
-                if is_config_name(&name) {
-                    paths.push(more.join(name));
+    for more in [config_dir.join(MORE_FILES), config_dir.join(POLICIES)] {
+        match std::fs::read_dir(&more) {
+            Ok(entries) => {
+                for entry in entries {
+                    let name = entry.map_err(fail(&more))?.file_name();
+                    if is_config_name(&name) {
+                        paths.push(more.join(name));
+                    }
                 }
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(fail(&more)(error)),
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fail(&more)(error)),
     }
+    // The bytes of `conf.d` stand before those of `policies`.
     paths.sort_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     let main = config_dir.join(MAIN_FILE);
     if std::fs::symlink_metadata(&main).is_ok() {
@@ -191,7 +195,7 @@ pub fn read_config(config_dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, LocalEr
     Ok(files)
 }
 
-/// Whether a name in `conf.d` is a configuration file: not hidden (`.swp` files and `..data` links are) and ending in
+/// Whether a name in `conf.d` or `policies` is a configuration file: not hidden (`.swp` files and `..data` links are) and ending in
 /// `.toml` (which `~` and `.bak` copies do not).
 #[must_use]
 pub fn is_config_name(name: &OsStr) -> bool {
@@ -331,6 +335,10 @@ mod tests {
             std::fs::write(more.join(name), name).expect("written");
         }
         std::fs::create_dir(more.join("d.toml")).expect("made");
+        create_config_directory(&dir.path().join(POLICIES)).expect("made");
+        for name in ["A.toml", "A.wasm", ".b.toml", "a.manifest"] {
+            std::fs::write(dir.path().join(POLICIES).join(name), name).expect("written");
+        }
         std::fs::write(dir.path().join(MAIN_FILE), "main").expect("written");
         std::os::unix::fs::symlink("../backstop.toml", more.join("z.toml")).expect("linked");
         let found = read_config(dir.path()).expect("read");
@@ -347,6 +355,7 @@ mod tests {
             ("conf.d/a.toml", "a.toml"),
             ("conf.d/b.toml", "b.toml"),
             ("conf.d/z.toml", "main"),
+            ("policies/A.toml", "A.toml"),
         ];
         assert_eq!(shown, expected.map(|(path, text)| (path.to_owned(), text)));
     }
