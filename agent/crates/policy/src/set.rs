@@ -31,8 +31,9 @@ impl PolicySet {
     /// answered with that fault, so that its safe default holds.
     #[must_use]
     pub fn load(engine: &Engine, candidates: Vec<Candidate>) -> Self {
-        let policies = candidates.into_iter().map(|candidate| Policy::load(engine, candidate)).collect();
-        Self { policies, generation: String::new() }
+        let policies: Vec<_> = candidates.into_iter().map(|candidate| Policy::load(engine, candidate)).collect();
+        let generation = generation(&policies);
+        Self { policies, generation }
     }
 
     /// Every policy, in the order given.
@@ -59,4 +60,14 @@ impl PolicySet {
     pub fn generation(&self) -> &str {
         &self.generation
     }
+}
+
+/// Changes with anything that binds a policy, and with every byte of a component.
+fn generation(policies: &[Policy]) -> String {
+    let mut digest = blake3::Hasher::new();
+    for policy in policies {
+        let binding = serde_json::to_vec(policy.config()).expect("a configuration is plain words");
+        digest.update(&(binding.len() as u64).to_le_bytes()).update(&binding).update(policy.digest().as_bytes());
+    }
+    digest.finalize().to_hex()[..16].to_owned()
 }
