@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use backstop_model::name::BadName;
+use backstop_model::policy::{ApprovalState, OutgoingState};
 use backstop_model::{
     Bytes, CopyState, Level, Mode, Outcome, ProofKind, ReplicationState, SnapshotId, Span, Timestamp, Verb,
 };
@@ -73,6 +74,16 @@ impl Worded for Verb {
 impl Worded for Outcome {
     const WHAT: &'static str = "outcome";
     const ALL: &'static [Self] = &[Outcome::Done, Outcome::Partial, Outcome::Undone, Outcome::Failed, Outcome::Stuck];
+}
+
+impl Worded for ApprovalState {
+    const WHAT: &'static str = "state of an approval";
+    const ALL: &'static [Self] = &ApprovalState::ALL;
+}
+
+impl Worded for OutgoingState {
+    const WHAT: &'static str = "state of an alert";
+    const ALL: &'static [Self] = &OutgoingState::ALL;
 }
 
 /// An instant as stored: microseconds since 1970. The last second of time has no fraction there.

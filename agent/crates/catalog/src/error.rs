@@ -61,6 +61,16 @@ pub enum CatalogError {
         /// The name.
         name: String,
     },
+    /// It has been decided, used or has expired.
+    #[error("{what} `{name}` is {state} already")]
+    Settled {
+        /// `approval`
+        what: &'static str,
+        /// Its number.
+        name: String,
+        /// Where it stands.
+        state: String,
+    },
     /// Somebody else holds the lease.
     #[error("`{key}` is in use by {by} until {until}")]
     Held {
@@ -125,9 +135,15 @@ impl CatalogError {
             CatalogError::NotFound { what: "run", .. } => {
                 (ExitCode::NotFound, Advice::FixConfiguration, "`backstop run list` shows the ids")
             }
+            CatalogError::NotFound { what: "approval", .. } => {
+                (ExitCode::NotFound, Advice::FixConfiguration, "`backstop approval list` shows the numbers")
+            }
             CatalogError::NotFound { .. } => (ExitCode::NotFound, Advice::FixConfiguration, ""),
             CatalogError::Ambiguous { .. } => (ExitCode::Usage, Advice::FixConfiguration, "give more of the name"),
             CatalogError::Exists { .. } => (ExitCode::Failed, Advice::CallAPerson, ""),
+            CatalogError::Settled { .. } => {
+                (ExitCode::Refused, Advice::CallAPerson, "make the request again to ask for a new one")
+            }
             CatalogError::Held { .. } => {
                 (ExitCode::Busy, Advice::Wait, "wait for it; the lease of a crashed process ends by itself")
             }
