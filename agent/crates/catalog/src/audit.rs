@@ -86,32 +86,7 @@ impl Catalog {
     /// # Errors
     /// Those of any write.
     pub fn audit_append(&self, new: &NewAudit<'_>) -> Result<u64, CatalogError> {
-        let details = json(&new.details)?;
-        self.write(|tx| {
-            let (last, previous) = head(tx)?;
-            let covered = Covered {
-                seq: last + 1,
-                at: micros(new.at),
-                by: new.by.to_owned(),
-                verb: new.verb.to_owned(),
-                subject: new.subject.to_owned(),
-                reason: new.reason.to_owned(),
-                details,
-            };
-            let hash = covered.hash(&previous)?;
-            let Covered { seq, at, by, verb, subject, reason, details } = &covered;
-            tx.execute(
-                "INSERT INTO audit (seq, at, by, verb, subject, reason, details, hash) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![seq, at, by, verb, subject, reason, details, &hash[..]],
-            )?;
-            tx.execute(
-                "INSERT INTO audit_head (id, seq, hash) VALUES (1, ?1, ?2) \
-                 ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
-                params![seq, &hash[..]],
-            )?;
-            u64::try_from(*seq).map_err(|_| CatalogError::damaged("audit_head", "a negative number"))
-        })
+        self.write(|tx| append(tx, new))
     }
 
     /// The entries that fit, newest first.
@@ -169,6 +144,32 @@ impl Catalog {
             Ok(AuditCheck::Whole { entries: last.unsigned_abs() })
         })
     }
+}
+
+/// Appends an entry within a transaction; returns its number.
+pub(crate) fn append(tx: &Transaction<'_>, new: &NewAudit<'_>) -> Result<u64, CatalogError> {
+    let (last, previous) = head(tx)?;
+    let covered = Covered {
+        seq: last + 1,
+        at: micros(new.at),
+        by: new.by.to_owned(),
+        verb: new.verb.to_owned(),
+        subject: new.subject.to_owned(),
+        reason: new.reason.to_owned(),
+        details: json(&new.details)?,
+    };
+    let hash = covered.hash(&previous)?;
+    let Covered { seq, at, by, verb, subject, reason, details } = &covered;
+    tx.execute(
+        "INSERT INTO audit (seq, at, by, verb, subject, reason, details, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![seq, at, by, verb, subject, reason, details, &hash[..]],
+    )?;
+    tx.execute(
+        "INSERT INTO audit_head (id, seq, hash) VALUES (1, ?1, ?2) \
+         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+        params![seq, &hash[..]],
+    )?;
+    u64::try_from(*seq).map_err(|_| CatalogError::damaged("audit_head", "a negative number"))
 }
 
 fn broken(seq: i64, why: &'static str) -> AuditCheck {

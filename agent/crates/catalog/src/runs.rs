@@ -4,6 +4,7 @@ use backstop_model::{Event, EventBody, Fault, Outcome, Run, RunId, Timestamp, Ve
 use backstop_seams::{Clock, Journal};
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
 
+use crate::audit::{self, NewAudit};
 use crate::code::{Reading, json, limit, micros, truncated};
 use crate::error::CatalogError;
 use crate::leases::{self, Lease};
@@ -64,15 +65,19 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`], or [`CatalogError::Exists`] when the run ended in another way before.
     pub fn finish_run(&self, run: &RunId, outcome: Outcome, at: Timestamp) -> Result<(), CatalogError> {
+        self.write(|tx| finish(tx, run, outcome, at).map(|_| ()))
+    }
+
+    /// Records how a run ended together with its line in the audit log: there is never one without the other. Repeating
+    /// the same end adds no second line, except for a stuck run, of which each attempt is told.
+    ///
+    /// # Errors
+    /// As [`Catalog::finish_run`].
+    pub fn conclude_run(&self, run: &RunId, outcome: Outcome, line: &NewAudit<'_>) -> Result<(), CatalogError> {
         self.write(|tx| {
-            let known = by_id(tx, run)?.ok_or_else(|| missing(run))?;
-            match known.outcome {
-                Some(before) if before == outcome => return Ok(()),
-                Some(Outcome::Done | Outcome::Partial | Outcome::Undone | Outcome::Failed) => return Err(taken(run)),
-                Some(Outcome::Stuck) | None => {}
+            if finish(tx, run, outcome, line.at)? || outcome == Outcome::Stuck {
+                audit::append(tx, line)?;
             }
-            let sql = "UPDATE runs SET outcome = ?2, finished = ?3 WHERE id = ?1";
-            tx.execute(sql, params![run.as_str(), outcome.to_string(), micros(at)])?;
             Ok(())
         })
     }
@@ -184,6 +189,19 @@ impl Journal for RunJournal<'_> {
     }
 }
 
+/// Whether anything changed.
+fn finish(tx: &Transaction<'_>, run: &RunId, outcome: Outcome, at: Timestamp) -> Result<bool, CatalogError> {
+    let known = by_id(tx, run)?.ok_or_else(|| missing(run))?;
+    match known.outcome {
+        Some(before) if before == outcome => return Ok(false),
+        Some(Outcome::Done | Outcome::Partial | Outcome::Undone | Outcome::Failed) => return Err(taken(run)),
+        Some(Outcome::Stuck) | None => {}
+    }
+    let sql = "UPDATE runs SET outcome = ?2, finished = ?3 WHERE id = ?1";
+    tx.execute(sql, params![run.as_str(), outcome.to_string(), micros(at)])?;
+    Ok(true)
+}
+
 fn missing(run: &RunId) -> CatalogError {
     CatalogError::NotFound { what: "run", name: run.to_string() }
 }
@@ -290,6 +308,32 @@ mod tests {
         let ended = catalog.run(&run.id).expect("read").expect("there");
         assert_eq!((ended.outcome, ended.finished), (Some(Outcome::Undone), Some(at(3))));
         assert!(matches!(catalog.begin_run(&run), Err(CatalogError::Exists { .. })));
+    }
+
+    #[test]
+    fn a_run_has_ended_exactly_when_the_audit_log_says_so() {
+        let catalog = Catalog::in_memory().expect("memory");
+        let run = run("run-1", Verb::Backup, 1);
+        catalog.begin_run(&run).expect("begun");
+        let line = NewAudit {
+            at: at(2),
+            by: "ann@ops",
+            verb: "backup",
+            subject: "docs",
+            reason: "",
+            details: serde_json::json!({ "run": run.id }),
+        };
+        let lines = || catalog.audit(&crate::AuditFilter::default()).expect("read").len();
+        // The line cannot be written, as when the process dies before it is.
+        catalog.raw(|db| db.execute("ALTER TABLE audit_head RENAME TO gone", [])).expect("in the way");
+        catalog.conclude_run(&run.id, Outcome::Done, &line).expect_err("no line");
+        assert_eq!(catalog.run(&run.id).expect("read").expect("there").outcome, None, "so it has not ended either");
+        catalog.raw(|db| db.execute("ALTER TABLE gone RENAME TO audit_head", [])).expect("back");
+        assert_eq!(lines(), 0);
+        for _ in 0..2 {
+            catalog.conclude_run(&run.id, Outcome::Done, &line).expect("ended");
+        }
+        assert_eq!((lines(), catalog.run(&run.id).expect("read").expect("there").outcome), (1, Some(Outcome::Done)));
     }
 
     #[test]

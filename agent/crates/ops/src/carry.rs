@@ -230,12 +230,35 @@ pub(crate) fn drive(
     let took = clock.monotonic().saturating_sub(began);
     let conclusion = driven.map_err(|fault| interrupted(run, fault))?;
     let events = ctx.catalog.events(&run.id)?;
+    #[cfg(test)]
+    dies_at(ctx, BEFORE_THE_RECORDS)?;
     let concluded = conclude::conclude(ctx, run, &conclusion, &events)?;
-    ctx.catalog.finish_run(&run.id, conclusion.outcome, clock.now())?;
-    let subject = run.workload.as_ref().map_or("-", WorkloadName::as_str);
-    let details = serde_json::json!({ "run": run.id, "outcome": conclusion.outcome });
-    ctx.audit(&run.verb.to_string(), subject, &run.plan.reasons.join("; "), details)?;
+    #[cfg(test)]
+    dies_at(ctx, BEFORE_THE_END)?;
+    let line = backstop_catalog::NewAudit {
+        at: clock.now(),
+        by: &ctx.outside.by,
+        verb: &run.verb.to_string(),
+        subject: run.workload.as_ref().map_or("-", WorkloadName::as_str),
+        reason: &run.plan.reasons.join("; "),
+        details: serde_json::json!({ "run": run.id, "outcome": conclusion.outcome }),
+    };
+    ctx.catalog.conclude_run(&run.id, conclusion.outcome, &line)?;
     Ok(report(run, &conclusion, &events, concluded, Span::from_millis(took.as_millis() as u64)))
+}
+
+/// The journal is complete, copies and proofs are not recorded.
+#[cfg(test)]
+pub(crate) const BEFORE_THE_RECORDS: backstop_model::StepId = backstop_model::StepId(u32::MAX - 1);
+/// All is recorded except that the run has ended.
+#[cfg(test)]
+pub(crate) const BEFORE_THE_END: backstop_model::StepId = backstop_model::StepId(u32::MAX);
+
+/// Where a test wants it, the process dies between two records.
+#[cfg(test)]
+fn dies_at(ctx: &Context, point: backstop_model::StepId) -> Result<(), Fault> {
+    let faults = ctx.faults.lock().expect("no thread panics holding it");
+    if faults.contains(&backstop_saga::Injection::DieBefore(point)) { Err(Fault::interrupted()) } else { Ok(()) }
 }
 
 /// An interruption keeps the run open; the hint says what becomes of it.

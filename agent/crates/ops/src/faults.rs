@@ -14,7 +14,7 @@ use backstop_vault::{Secret, Store};
 
 use crate::report::RunReport;
 use crate::request::{DrTestRequest, Pick, Prune, Release, Replicate, Restore, Settle, Trigger, Undo, Verify};
-use crate::{Context, Outside, backup, drtest, prune, release, replicate, restore, settle, vaults, verify};
+use crate::{Context, Outside, backup, carry, drtest, prune, release, replicate, restore, settle, vaults, verify};
 
 const CONFIG: &str = r#"
 state_dir = "/var/lib/backstop"
@@ -375,6 +375,32 @@ fn a_process_that_dies_beside_a_step_is_followed_by_one_that_settles_it() {
         }
     }
     assert_eq!(points, 48, "each step of each verb, twice");
+}
+
+#[test]
+fn a_process_that_dies_while_its_end_is_recorded_leaves_one_record_and_one_line_in_the_audit_log() {
+    let lines = |stage: &Stage, run: &str| {
+        let log = stage.ctx.catalog.audit(&Default::default()).expect("reads");
+        log.iter().filter(|line| line.details["run"] == run).count()
+    };
+    for case in &CASES {
+        let (after, _) = clean(case);
+        for point in [carry::BEFORE_THE_RECORDS, carry::BEFORE_THE_END] {
+            let (stage, about) = (staged(case), format!("{}: dies at {point:?}", case.name));
+            stage.inject(&[Injection::DieBefore(point)]);
+            let _ = (case.verb)(&stage.ctx);
+            stage.inject(&[]);
+            let open = stage.ctx.catalog.runs(&RunFilter { open: true, ..RunFilter::default() }).expect("reads");
+            let [run] = open.as_slice() else { panic!("{about}: open runs: {}", open.len()) };
+            assert_eq!(lines(&stage, run.id.as_str()), 0, "{about}: told before it ended");
+            settle::before(&stage.ctx, &docs(), &Silent).unwrap_or_else(|fault| panic!("{about}: {fault}"));
+            assert_eq!(lines(&stage, run.id.as_str()), 1, "{about}");
+            let ended = stage.ctx.catalog.run(&run.id).expect("reads").expect("there");
+            assert_eq!(ended.outcome, Some(Outcome::Done), "{about}: all its steps were done");
+            stage.is_sound(&about);
+            assert_eq!(stage.facts().len(), after.len(), "{about}");
+        }
+    }
 }
 
 #[test]

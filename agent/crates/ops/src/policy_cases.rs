@@ -66,9 +66,11 @@ mod tests {
         assert!(matches!(asked(release), Ok(Question::Release(question)) if question.backups.len() == 3));
         let tiers = "function = 'tiers'\nsettings = { list = ['a'], real = 1.5 }\nexpect = { tiers = [] }";
         assert!(matches!(asked(tiers), Ok(Question::Tiers(question)) if question.settings.len() == 2));
-        let check = "function = 'check'\nrequest = { verb = 'backup', workload = 'docs' }\nexpect = { accepted = true }";
+        let check =
+            "function = 'check'\nrequest = { verb = 'backup', workload = 'docs' }\nexpect = { accepted = true }";
         assert!(matches!(asked(check), Ok(Question::Check(question)) if question.request.by == "ada@ops"));
-        let deliver = "function = 'deliver'\nalert = { title = 't', workload = 'docs' }\nexpect = { delivery = 'never' }";
+        let deliver =
+            "function = 'deliver'\nalert = { title = 't', workload = 'docs' }\nexpect = { delivery = 'never' }";
         assert!(matches!(asked(deliver), Ok(Question::Deliver(question)) if question.alert.title == "t"));
         let health = "function = 'health'\nrestored = { paths = ['/srv'] }\nexpect = { health = 'unknown' }";
         assert!(matches!(asked(health), Ok(Question::Health(question)) if question.paths == ["/srv"]));
