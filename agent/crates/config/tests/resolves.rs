@@ -40,6 +40,32 @@ exclude = ["*.tmp"]
 health = { command = ["/usr/bin/true", "{}"] }
 "#;
 
+const POLICIES: &str = r#"
+[signer.ops]
+public_key = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik="
+[policy.hold]
+component = "../hold.wasm"
+signer = "ops"
+world = "retention"
+applies_to = ["do*"]
+mode = "canary"
+canary = 20
+settings = { until = 2027-01-01, n = 0x1f, share = 5e-1, on = true, slack = { "ch.x" = 'a"b', deep.er = [1, 2] }, "a.b" = ["x"] }
+limits = { time = "100ms", memory = "65537B" }
+promises = { daily = 7, quarterly = 8 }
+[policy.chat]
+component = "/usr/lib/chat.wasm"
+sha256 = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+world = "alert-sink"
+grants = { http = ["a.example", "private:http://b.internal:81", "[fd00::1]:8443"], secrets = { "u.1" = "env:U", v = "command:pass show v" } }
+[policy.alive]
+component = "alive.wasm"
+signer = "ops"
+world = "health-check"
+mode = "shadow"
+grants = { probes = ["tcp:5432", "ssh:/usr/bin/systemctl", "file"] }
+"#;
+
 fn file(path: &str, text: &str) -> SourceFile {
     SourceFile { path: path.into(), bytes: text.as_bytes().to_vec() }
 }
@@ -155,6 +181,17 @@ fn piece() -> impl Strategy<Value = String> {
         "[workload.docs]\n",
         "[schedule.standard]\n",
         "[limits]\n",
+        "[policy.hold]\n",
+        "[signer.ops]\n",
+        "component = ",
+        "world = ",
+        "settings = ",
+        "grants = ",
+        "http = ",
+        "secrets = ",
+        "probes = ",
+        "\"retention\"",
+        "\"tcp:80\"",
         "url = ",
         "region = ",
         "key = ",
@@ -220,9 +257,9 @@ proptest! {
 
     #[test]
     fn a_valid_configuration_with_a_slip_in_it_never_panics(
-        at in 0usize..1100, cut in 0usize..12, insert in piece(),
+        at in 0usize..2200, cut in 0usize..12, insert in piece(),
     ) {
-        let text: Vec<char> = format!("{MAIN}{DOCS}").chars().collect();
+        let text: Vec<char> = format!("{MAIN}{DOCS}{POLICIES}").chars().collect();
         let at = at.min(text.len());
         let rest = text[(at + cut).min(text.len())..].iter();
         let slipped: String = text[..at].iter().chain(insert.chars().collect::<Vec<_>>().iter()).chain(rest).collect();
@@ -294,6 +331,21 @@ fn settings_too_large_to_travel_with_every_question_are_refused() {
     let text = format!("{POLICY}settings = {{ words = \"{}\" }}", "x".repeat(70_000));
     let invalid = load(&[file("a.toml", &text)], &Overrides::default()).expect_err("too large");
     assert!(invalid.to_string().contains("holds more than 64 KiB"), "{invalid}");
+}
+
+#[test]
+fn the_examples_of_the_document_load() {
+    let document = include_str!("../../../docs/policies.md");
+    let blocks: Vec<&str> = document.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 4, "examples are missing");
+    for block in blocks {
+        let world = if block.contains("probes") { "health-check" } else { "alert-sink" };
+        let text = match block.starts_with("grants") {
+            true => POLICY.replace("retention", world) + block,
+            false => block.to_owned(),
+        };
+        valid(&[file("policies/a.toml", &text)]);
+    }
 }
 
 #[test]
