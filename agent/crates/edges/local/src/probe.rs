@@ -1,8 +1,6 @@
 //! Health commands, run for a restored tree.
 
-use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 
 use backstop_model::Span;
 use backstop_seams::{Probe, ProbeAnswer};
@@ -21,31 +19,17 @@ impl Probe for SystemProbe {
         let Some((program, arguments)) = argv.split_first() else {
             return ProbeAnswer::NotStarted { why: "no program is named".to_owned() };
         };
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(dir).env_clear();
-        for (name, otherwise) in SMALL_ENVIRONMENT {
-            command.env(name, std::env::var_os(name).unwrap_or_else(|| OsString::from(otherwise)));
-        }
+        let mut command = process::command(program);
+        command.args(arguments).current_dir(dir);
         match process::run(command, Keep::TailOfBoth(TAIL_MAX), timeout.as_std()) {
-            Ok(Ended::Exited(status, output)) => {
-                ProbeAnswer::Ended { code: process::code(status), tail: text_of(&output) }
+            Ok(Ended::Exited(status, kept)) => {
+                let tail = process::tail_text(&kept.output, TAIL_MAX);
+                ProbeAnswer::Ended { code: process::code(status), tail }
             }
             Ok(Ended::TimedOut) => ProbeAnswer::TimedOut,
             Err(error) => ProbeAnswer::NotStarted { why: format!("`{}`: {error}", program.escape_debug()) },
         }
     }
-}
-
-/// All a health command sees of our environment, and what it sees where we have nothing: no secret of ours passes.
-const SMALL_ENVIRONMENT: [(&str, &str); 3] =
-    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C.UTF-8"), ("HOME", "/")];
-
-/// Output as text of at most [`TAIL_MAX`] bytes.
-fn text_of(output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output);
-    // What is not UTF-8 grows when it is replaced.
-    let from = (text.len().saturating_sub(TAIL_MAX)..=text.len()).find(|at| text.is_char_boundary(*at));
-    text[from.unwrap_or(0)..].to_owned()
 }
 
 #[cfg(test)]

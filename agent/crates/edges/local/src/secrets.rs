@@ -127,7 +127,7 @@ fn from_command(reference: &SecretRef, argv: &[String]) -> Result<Zeroizing<Vec<
     let mut command = Command::new(program);
     command.args(arguments);
     match process::run(command, Keep::HeadOfOutput(SECRET_MAX + 1), COMMAND_MAX) {
-        Ok(Ended::Exited(status, output)) if status.success() => Ok(output),
+        Ok(Ended::Exited(status, kept)) if status.success() => Ok(kept.output),
         Ok(Ended::Exited(status, _)) => {
             Err(refuse(reference, format!("the program ended with code {}", process::code(status))))
         }
