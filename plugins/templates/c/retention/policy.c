@@ -1,20 +1,23 @@
-// Keeps the newest backup of each of the newest 7 days, 4 weeks and 12 months, by the local date. The settings `daily`,
-// `weekly` and `monthly` say otherwise.
+// Of the newest 7 days, 4 weeks and 12 months, by the local date, the first backup each; the rest may go. The settings
+// `daily`, `weekly` and `monthly` say otherwise.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "retention.h"
 
+// Enough for every reason.
+#define WHY_SIZE 64
+
 typedef exports_retention_backup_t backup_t;
 
 typedef struct {
   const char *key;
-  const char *many;
   int64_t keep;
   // The number of the period that a backup falls into; later periods have greater numbers.
   int64_t (*period)(const backup_t *);
-  int64_t seen;
+  // The oldest of the newest periods that are kept, and the last one that has its backup.
+  int64_t oldest;
   int64_t last;
 } rule_t;
 
@@ -27,12 +30,10 @@ static int64_t week(const backup_t *backup) { return floor_div(day(backup) + 3, 
 
 static int64_t month(const backup_t *backup) { return backup->local.year * 12 + backup->local.month; }
 
-// What is asked for is freed by the generated code, what is answered too. Each call has an instance of its own, so the
-// rest may stay.
 static const rule_t DEFAULTS[3] = {
-    {"daily", "days", 7, day, 0, INT64_MAX},
-    {"weekly", "weeks", 4, week, 0, INT64_MAX},
-    {"monthly", "months", 12, month, 0, INT64_MAX},
+    {"daily", 7, day, INT64_MAX, INT64_MIN},
+    {"weekly", 4, week, INT64_MAX, INT64_MIN},
+    {"monthly", 12, month, INT64_MAX, INT64_MIN},
 };
 
 static bool is(const retention_string_t *text, const char *word) {
@@ -41,7 +42,7 @@ static bool is(const retention_string_t *text, const char *word) {
 
 // A slip of the pen must not turn a rule off: what is not understood is an error.
 static bool read_settings(const exports_retention_list_field_t *settings, rule_t rules[3], retention_string_t *err) {
-  char message[320];
+  char message[900];
   memcpy(rules, DEFAULTS, sizeof DEFAULTS);
   for (size_t i = 0; i < settings->len; i++) {
     const backstop_field_t *field = &settings->ptr[i];
@@ -73,25 +74,35 @@ static bool read_settings(const exports_retention_list_field_t *settings, rule_t
   return true;
 }
 
-// Backups come newest first, so the first of a period is its newest. Leaves `why` empty when nothing keeps it.
-static void why_kept(const backup_t *backup, int64_t now, rule_t rules[3], char *why, size_t size) {
-  why[0] = 0;
-  if (backup->held) {
-    snprintf(why, size, "it is held");
-    return;
+static bool counts(const backup_t *backup, int64_t now) {
+  return !backup->held && backup->created <= now && backup->complete;
+}
+
+static void find_oldest(rule_t *rule, const exports_retention_list_backup_t *backups, int64_t now) {
+  int64_t seen = 0;
+  for (size_t i = backups->len; i-- > 0 && seen < rule->keep;) {
+    const backup_t *backup = &backups->ptr[i];
+    if (!counts(backup, now) || rule->period(backup) >= rule->oldest) continue;
+    rule->oldest = rule->period(backup);
+    seen += 1;
   }
-  if (backup->created > now) {
-    snprintf(why, size, "it is dated after now");
-    return;
-  }
-  for (int r = 0; r < 3; r++) {
-    rule_t *rule = &rules[r];
-    int64_t period = rule->period(backup);
-    if (rule->seen == rule->keep || period >= rule->last) continue;
-    rule->seen += 1;
-    rule->last = period;
-    size_t end = strlen(why);
-    snprintf(why + end, size - end, "%s%s %d of %d", end ? ", " : "", rule->key, (int)rule->seen, (int)rule->keep);
+}
+
+// Called with the oldest backup first, so that the first of a period comes first. Leaves `why` empty when nothing keeps
+// it.
+static void why_kept(const backup_t *backup, int64_t now, int64_t newest, rule_t rules[3], char why[WHY_SIZE]) {
+  const char *other = backup->held               ? "it is held"
+                      : backup->created > now    ? "it is dated after now"
+                      : backup->complete         ? NULL
+                      : backup->created > newest ? "nothing complete is newer"
+                                                 : "";
+  strcpy(why, other ? other : "");
+  for (int r = 0; other == NULL && r < 3; r++) {
+    int64_t period = rules[r].period(backup);
+    if (period < rules[r].oldest || period <= rules[r].last) continue;
+    rules[r].last = period;
+    if (why[0]) strcat(why, ", ");
+    strcat(why, rules[r].key);
   }
 }
 
@@ -99,35 +110,40 @@ static void why_kept(const backup_t *backup, int64_t now, rule_t rules[3], char 
 bool exports_retention_tiers(exports_retention_tiers_question_t *question, exports_retention_tiers_answer_t *answer,
                              retention_string_t *err) {
   (void)err;
-  exports_retention_tiers_question_free(question);
+  (void)question;
   answer->tiers = (retention_list_string_t){.ptr = NULL, .len = 0};
   retention_string_dup(&answer->reason, "");
   return true;
 }
 
-// Which backups may go. False means that no answer was found: everything is kept.
+// Which backups may go. False means that no answer was found: everything is kept. What is asked stays: each call has an
+// instance of its own.
 bool exports_retention_release(exports_retention_release_question_t *question, exports_retention_list_verdict_t *answer,
                                retention_string_t *err) {
   rule_t rules[3];
   if (!read_settings(&question->settings, rules, err)) return false;
-  char beyond[120], why[120], line[80];
-  snprintf(beyond, sizeof beyond, "not among the newest %d days, %d weeks, %d months", (int)rules[0].keep,
-           (int)rules[1].keep, (int)rules[2].keep);
-  size_t count = question->backups.len, kept = 0;
-  answer->len = count;
-  answer->ptr = calloc(count ? count : 1, sizeof *answer->ptr);
+  const exports_retention_list_backup_t *backups = &question->backups;
+  int64_t newest = INT64_MIN;
+  for (int r = 0; r < 3; r++) find_oldest(&rules[r], backups, question->now);
+  for (size_t i = 0; i < backups->len; i++) {
+    if (counts(&backups->ptr[i], question->now)) newest = backups->ptr[i].created;
+  }
+  answer->len = backups->len;
+  answer->ptr = calloc(backups->len ? backups->len : 1, sizeof *answer->ptr);
   if (answer->ptr == NULL) abort();
-  for (size_t i = count; i-- > 0;) {
-    why_kept(&question->backups.ptr[i], question->now, rules, why, sizeof why);
+  size_t kept = 0;
+  for (size_t i = 0; i < backups->len; i++) {
+    char why[WHY_SIZE];
+    why_kept(&backups->ptr[i], question->now, newest, rules, why);
     answer->ptr[i].backup = (uint32_t)i;
     answer->ptr[i].release = why[0] == 0;
-    retention_string_dup(&answer->ptr[i].reason, why[0] ? why : beyond);
+    retention_string_dup(&answer->ptr[i].reason, why[0] ? why : "not the first of a day, week or month that is kept");
     kept += why[0] != 0;
   }
-  snprintf(line, sizeof line, "keeps %zu of %zu", kept, count);
+  char line[80];
+  snprintf(line, sizeof line, "keeps %zu of %zu", kept, backups->len);
   retention_string_t text;
   retention_string_set(&text, line);
   log_write(LOG_SEVERITY_DEBUG, &text);
-  exports_retention_release_question_free(question);
   return true;
 }

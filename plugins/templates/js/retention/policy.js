@@ -1,16 +1,14 @@
-// Keeps the newest backup of each of the newest 7 days, 4 weeks and 12 months, by the local date. The settings `daily`,
-// `weekly` and `monthly` say otherwise.
+// Of the newest 7 days, 4 weeks and 12 months, by the local date, the first backup each; the rest may go. The settings
+// `daily`, `weekly` and `monthly` say otherwise.
 import log from "backstop:policy/log@1.0.0";
 
-const DAY = 86_400;
-
 // The number of the period that a backup falls into; later periods have greater numbers.
-const day = ({ created, local }) => Math.floor((created + local.offset) / DAY);
+const day = ({ created, local }) => Math.floor((created + local.offset) / 86_400);
 const RULES = [
-  { key: "daily", many: "days", keep: 7, period: day },
+  { key: "daily", keep: 7, period: day },
   // Day 0, 1970-01-01, was a Thursday; weeks begin on Monday.
-  { key: "weekly", many: "weeks", keep: 4, period: (backup) => Math.floor((day(backup) + 3) / 7) },
-  { key: "monthly", many: "months", keep: 12, period: ({ local }) => local.year * 12 + local.month },
+  { key: "weekly", keep: 4, period: (backup) => Math.floor((day(backup) + 3) / 7) },
+  { key: "monthly", keep: 12, period: ({ local }) => local.year * 12 + local.month },
 ];
 
 export const retentionRules = {
@@ -20,31 +18,44 @@ export const retentionRules = {
   },
 
   // Which backups may go. A thrown text means that no answer was found: everything is kept.
-  release(question) {
-    const rules = readSettings(question.settings);
-    const beyond = `not among the newest ${rules.map(({ keep, many }) => `${keep} ${many}`).join(", ")}`;
-    const verdicts = [];
-    for (let backup = question.backups.length - 1; backup >= 0; backup--) {
-      const why = whyKept(question.backups[backup], question.now, rules);
-      verdicts.push({ backup, release: why === "", reason: why || beyond });
-    }
-    verdicts.reverse();
+  release({ settings, backups, now }) {
+    const rules = readSettings(settings);
+    const counted = backups.filter(({ held, created, complete }) => !held && created <= now && complete);
+    const newest = counted.at(-1)?.created ?? -Infinity;
+    for (const rule of rules) rule.oldest = oldestPeriod(rule, counted);
+    const verdicts = backups.map((backup, position) => {
+      const why = whyKept(backup, now, newest, rules);
+      return { backup: position, release: why === "", reason: why || "not the first of a day, week or month that is kept" };
+    });
     log.write("debug", `keeps ${verdicts.filter(({ release }) => !release).length} of ${verdicts.length}`);
     return verdicts;
   },
 };
 
-// Backups come newest first, so the first of a period is its newest.
-function whyKept(backup, now, rules) {
+// The oldest of the newest periods that a rule keeps.
+function oldestPeriod({ keep, period }, counted) {
+  let seen = 0;
+  let oldest = Infinity;
+  for (let at = counted.length - 1; at >= 0 && seen < keep; at--) {
+    if (period(counted[at]) < oldest) {
+      oldest = period(counted[at]);
+      seen += 1;
+    }
+  }
+  return oldest;
+}
+
+// Called with the oldest backup first, so that the first of a period comes first. Empty when nothing keeps it.
+function whyKept(backup, now, newest, rules) {
   if (backup.held) return "it is held";
   if (backup.created > now) return "it is dated after now";
+  if (!backup.complete) return backup.created > newest ? "nothing complete is newer" : "";
   const reasons = [];
   for (const rule of rules) {
     const period = rule.period(backup);
-    if (rule.seen < rule.keep && period < rule.last) {
-      rule.seen += 1;
+    if (period >= rule.oldest && period > rule.last) {
       rule.last = period;
-      reasons.push(`${rule.key} ${rule.seen} of ${rule.keep}`);
+      reasons.push(rule.key);
     }
   }
   return reasons.join(", ");
@@ -52,7 +63,7 @@ function whyKept(backup, now, rules) {
 
 // A slip of the pen must not turn a rule off: what is not understood is an error.
 function readSettings(settings) {
-  const rules = RULES.map((rule) => ({ ...rule, seen: 0, last: Infinity }));
+  const rules = RULES.map((rule) => ({ ...rule, last: -Infinity }));
   for (const { key } of settings) {
     if (!rules.some((rule) => rule.key === key)) throw `setting \`${key}\` is not known: there are daily, weekly, monthly`;
   }

@@ -1,7 +1,9 @@
-"""Keeps the newest backup of each of the newest 7 days, 4 weeks and 12 months, by the local date.
+"""Of the newest 7 days, 4 weeks and 12 months, by the local date, the first backup each; the rest may go.
 
 The settings `daily`, `weekly` and `monthly` say otherwise.
 """
+
+import math
 
 from componentize_py_types import Err
 from wit_world.exports import RetentionRules as World
@@ -25,19 +27,19 @@ def month(backup: Backup) -> int:
 
 
 class Rule:
-    def __init__(self, key, many, keep, period):
-        self.key, self.many, self.keep, self.period = key, many, keep, period
-        self.seen = 0
-        self.last = None
+    def __init__(self, key, keep, period):
+        self.key, self.keep, self.period = key, keep, period
+
+    def begin(self, counted: list[Backup]):
+        """Finds the newest periods, those that are kept."""
+        self.left = set(sorted({self.period(backup) for backup in counted}, reverse=True)[: self.keep])
 
     def takes(self, backup: Backup) -> bool:
-        """Backups come newest first, so the first of a period is its newest."""
+        """Called with the oldest backup first, so that the first of a period comes first."""
         period = self.period(backup)
-        if self.seen == self.keep or (self.last is not None and period >= self.last):
-            return False
-        self.seen += 1
-        self.last = period
-        return True
+        taken = period in self.left
+        self.left.discard(period)
+        return taken
 
 
 class RetentionRules(World):
@@ -48,28 +50,33 @@ class RetentionRules(World):
     def release(self, question: ReleaseQuestion) -> list[Verdict]:
         """Which backups may go. A raised `Err` means that no answer was found: everything is kept."""
         rules = read_settings(question.settings)
-        beyond = "not among the newest " + ", ".join(f"{rule.keep} {rule.many}" for rule in rules)
+        counted = [b for b in question.backups if not b.held and b.created <= question.now and b.complete]
+        newest = counted[-1].created if counted else -math.inf
+        for rule in rules:
+            rule.begin(counted)
         verdicts = []
-        for position in reversed(range(len(question.backups))):
-            why = why_kept(question.backups[position], question.now, rules)
-            verdicts.append(Verdict(position, not why, why or beyond))
-        verdicts.reverse()
+        for position, backup in enumerate(question.backups):
+            why = why_kept(backup, question.now, newest, rules)
+            verdicts.append(Verdict(position, not why, why or "not the first of a day, week or month that is kept"))
         kept = sum(not verdict.release for verdict in verdicts)
         log.write(log.Severity.DEBUG, f"keeps {kept} of {len(verdicts)}")
         return verdicts
 
 
-def why_kept(backup: Backup, now: int, rules: list[Rule]) -> str:
+def why_kept(backup: Backup, now: int, newest: float, rules: list[Rule]) -> str:
+    """Empty when nothing keeps it."""
     if backup.held:
         return "it is held"
     if backup.created > now:
         return "it is dated after now"
-    return ", ".join(f"{rule.key} {rule.seen} of {rule.keep}" for rule in rules if rule.takes(backup))
+    if not backup.complete:
+        return "nothing complete is newer" if backup.created > newest else ""
+    return ", ".join([rule.key for rule in rules if rule.takes(backup)])
 
 
 def read_settings(settings: list[Field]) -> list[Rule]:
     """A slip of the pen must not turn a rule off: what is not understood is an error."""
-    rules = [Rule("daily", "days", 7, day), Rule("weekly", "weeks", 4, week), Rule("monthly", "months", 12, month)]
+    rules = [Rule("daily", 7, day), Rule("weekly", 4, week), Rule("monthly", 12, month)]
     for setting in settings:
         if setting.key not in [rule.key for rule in rules]:
             raise Err(f"setting `{setting.key}` is not known: there are daily, weekly, monthly")

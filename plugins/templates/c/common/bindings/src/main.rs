@@ -36,8 +36,11 @@ fn generate(wit: &Path, world: &str, out: &Path) -> Result<()> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(wit)?;
     let world = resolve.select_world(&[package], Some(world))?;
+    let items = resolve.worlds[world].imports.keys().chain(resolve.worlds[world].exports.keys());
+    let present: Vec<String> = items.map(|item| resolve.name_world_key(item)).collect();
     let rename = NAMES.map(|(interface, name)| (format!("backstop:policy/{interface}@1.0.0"), name.to_owned()));
-    let options = Opts { rename: rename.into(), ..Opts::default() };
+    let rename = rename.into_iter().filter(|(interface, _)| present.contains(interface)).collect();
+    let options = Opts { rename, ..Opts::default() };
     let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files)?;
     fs::create_dir_all(out).with_context(|| out.display().to_string())?;
