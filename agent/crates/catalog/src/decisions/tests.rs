@@ -87,7 +87,7 @@ fn the_same_backups_are_stored_once_for_all_who_are_asked_about_them() {
 fn people_read_the_whole_question_by_sql() {
     let catalog = Catalog::in_memory().expect("memory");
     let whole = Decision { answer: Err(fault()), ..asked("a", 1, question(100, 1)) };
-    catalog.record_decisions(&[whole.clone()]).expect("recorded");
+    catalog.record_decisions(std::slice::from_ref(&whole)).expect("recorded");
     let shown: (String, String, String, String, String) = catalog.raw(|db| {
         let sql = "SELECT decided_at, mode, fault, fault_message, question FROM policy_decisions";
         db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
