@@ -30,7 +30,7 @@ fn componentize(from: &Path, to: &Path) -> Result<(), String> {
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .map_err(|error| format!("{}: {error:#}", from.display()))?;
     fs::write(to, component).map_err(|error| format!("{}: {error}", to.display()))
 }
