@@ -21,9 +21,10 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
         known_tier(&workload.schedule, tier)?;
     }
     apart::workload(&*ctx.outside.files, &ctx.config, workload)?;
-    if !request.dry_run {
-        settle::before(ctx, &workload.name, progress)?;
-    }
+    let waiting = match request.dry_run {
+        true => Vec::new(),
+        false => settle::before_backup(ctx, &workload.name, progress)?,
+    };
     let now = ctx.now()?;
     let backups = ctx.backups_of(&workload.name)?;
     let prefix = workload.name.as_str();
@@ -37,6 +38,7 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
     let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode, added: Vec::new() };
     let plan = planner::backup::plan(workload, &backups, &asked, &|name| taken.contains(name), now)?;
     let mut report = carry_out(ctx, plan, request.dry_run, None, progress)?;
+    report.notes.extend(waiting);
     let missing: Vec<String> = workload.schedule.copies.iter().map(ToString::to_string).collect();
     if !missing.is_empty() && report.run.is_some() {
         report.next.push(format!(

@@ -404,6 +404,32 @@ fn a_process_that_dies_while_its_end_is_recorded_leaves_one_record_and_one_line_
 }
 
 #[test]
+fn a_release_stuck_on_a_vault_that_is_out_does_not_hold_back_a_backup_at_home() {
+    let stage = Stage::set();
+    proved(&stage);
+    let oldest = oldest(&stage.ctx);
+    // Everything fails that the release or its undo does beyond home.
+    stage.inject(&[Injection::FailStep(StepId(2)), Injection::FailUndo(StepId(1))]);
+    let reports = delete(&stage.ctx).expect("begins");
+    assert_eq!(reports[0].outcome, Some(Outcome::Stuck));
+    let backups = stage.ctx.backups_of(&docs()).expect("reads").len();
+    let made = trigger(&stage.ctx).expect("home is there");
+    assert_eq!(made[0].outcome, Some(Outcome::Done), "{:?}", made[0].fault);
+    assert!(made[0].notes.iter().any(|note| note.contains("(release) is still stuck")), "{:?}", made[0].notes);
+    assert_eq!(stage.ctx.backups_of(&docs()).expect("reads").len(), backups + 1);
+    let fault = copy(&stage.ctx).expect_err("what needs the other vault waits");
+    assert_eq!(fault.code, backstop_model::ExitCode::Stuck);
+    // The vault is back: the next verb settles the release, and nothing of it is left.
+    stage.inject(&[]);
+    stage.sound(copy(&stage.ctx));
+    stage.is_sound("a release that was stuck");
+    let record = stage.ctx.backup(&oldest).expect("recorded");
+    assert_eq!(record.state, BackupState::Present);
+    assert!(record.copies.iter().all(|copy| copy.state == CopyState::Present), "{:?}", record.copies);
+    stage.sound(aside(&stage.ctx));
+}
+
+#[test]
 fn a_prune_that_fails_anywhere_takes_nothing_that_is_kept() {
     for step in 0..5 {
         for injection in

@@ -54,6 +54,42 @@ fn open_run(ctx: &Context, shortened: &str) -> Result<Run, Fault> {
 /// is what was asked for. Everything else is undone and cleaned up — except a backup whose snapshot is complete in its
 /// vault already, which only lacks its record.
 pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Progress) -> Result<(), Fault> {
+    match unsettled(ctx, workload, progress)?.into_iter().next() {
+        Some(run) => Err(Fault::new(
+            ExitCode::Stuck,
+            Advice::CallAPerson,
+            format!("run `{}` ({}) of `{workload}` is stuck", run.id, run.verb),
+            format!("`backstop run show {0}`, then `run resume {0}` or `run cancel {0}`", run.id),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The same before a backup, which only adds: what is stuck on copies of earlier backups — a release whose off-site vault
+/// is out, say — waits and does not hold it back. A restore that is stuck does, since it is not known whose tree this is.
+/// Returns what is to be told about what waits.
+///
+/// # Errors
+/// A run that is stuck on the tree itself or on another backup; as [`before`].
+pub(crate) fn before_backup(
+    ctx: &Context,
+    workload: &WorkloadName,
+    progress: &dyn Progress,
+) -> Result<Vec<String>, Fault> {
+    let mut notes = Vec::new();
+    for run in unsettled(ctx, workload, progress)? {
+        match run.verb {
+            Verb::Release | Verb::Undelete | Verb::Replicate | Verb::Verify | Verb::DrTest | Verb::Prune => {
+                notes.push(format!("run {} ({}) is still stuck: `backstop run show {0}`", run.id, run.verb));
+            }
+            Verb::Backup | Verb::Restore | Verb::RestoreUndo => return before(ctx, workload, progress).map(|()| notes),
+        }
+    }
+    Ok(notes)
+}
+
+/// Settles what can be settled; returns the runs that stay stuck.
+fn unsettled(ctx: &Context, workload: &WorkloadName, progress: &dyn Progress) -> Result<Vec<Run>, Fault> {
     let filter = backstop_catalog::RunFilter { workload: Some(workload.clone()), open: true, ..Default::default() };
     for run in ctx.catalog.runs(&filter)?.into_iter().rev() {
         settle(ctx, &run, progress)?;
@@ -63,6 +99,7 @@ pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Prog
         outcome: Some(Outcome::Stuck),
         ..Default::default()
     };
+    let mut left = Vec::new();
     for run in ctx.catalog.runs(&stuck)?.into_iter().rev() {
         if may_pass(&ctx.catalog.events(&run.id)?) {
             let held = Held::take(ctx, &keys_of(&run))?;
@@ -70,14 +107,9 @@ pub(crate) fn before(ctx: &Context, workload: &WorkloadName, progress: &dyn Prog
                 continue;
             }
         }
-        return Err(Fault::new(
-            ExitCode::Stuck,
-            Advice::CallAPerson,
-            format!("run `{}` ({}) of `{workload}` is stuck", run.id, run.verb),
-            format!("`backstop run show {0}`, then `run resume {0}` or `run cancel {0}`", run.id),
-        ));
+        left.push(run);
     }
-    Ok(())
+    Ok(left)
 }
 
 /// Whether what a run is stuck on may go through by itself later: a place that could not be reached. That needs no
