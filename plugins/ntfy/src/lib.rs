@@ -1,0 +1,73 @@
+//! Brings alerts to phones with ntfy, the public server or one's own.
+//!
+//! What is sent is JSON, not headers: those carry no umlauts. A topic that others must not guess is a secret.
+
+use alert_words::{cut, headline, identifier, particulars};
+use backstop_policy_sdk::alert_sink::{Alert, AlertSink, Failure, Question, Receipt, Severity};
+use backstop_policy_sdk::http::{Request, accepted, secret, text};
+use backstop_policy_sdk::{Json, Settings};
+
+/// What is longer becomes an attachment.
+const MESSAGE_MAX: usize = 4_096;
+
+struct Ntfy;
+
+impl AlertSink for Ntfy {
+    fn deliver(question: &Question) -> Result<Receipt, Failure> {
+        let settings = &question.settings;
+        settings.only(&["url", "topic", "topic_secret", "token_secret", "tags"])?;
+        let alert = &question.alert;
+        let topic = settings.find_text("topic")?;
+        let topic_secret = settings.text_or("topic_secret", "ntfy_topic")?;
+        let tags = settings.texts("tags")?;
+        let body = Json::object(|body| {
+            match topic {
+                Some(topic) => body.text("topic", topic),
+                None => body.secret("topic", topic_secret),
+            }
+            body.text("title", &headline(alert));
+            body.text("message", &message(alert));
+            body.whole("priority", priority(alert));
+            body.list_at("tags", |list| {
+                list.text(sign(alert));
+                tags.iter().for_each(|tag| list.text(tag));
+            });
+        });
+        let mut request = Request::post(settings.text_or("url", "https://ntfy.sh")?).json(body);
+        if let Some(token) = settings.find_text("token_secret")? {
+            request = request.header("authorization", [text("Bearer "), secret(token)]);
+        }
+        let response = accepted("ntfy", request.send())?;
+        Ok(Receipt::named(identifier(&response, "id")))
+    }
+}
+
+/// The text, then a line for each particular. Bytes are counted: a character has at most four of them.
+fn message(alert: &Alert) -> String {
+    let mut lines = vec![alert.text.clone()];
+    lines.extend(particulars(alert).into_iter().map(|(name, value)| format!("{name}: {value}")));
+    let whole = lines.join("\n").trim().to_owned();
+    if whole.len() <= MESSAGE_MAX { whole } else { cut(&whole, MESSAGE_MAX / 4) }
+}
+
+/// 1 to 5: 3 is usual, 4 makes a longer sound, 5 goes through silence.
+fn priority(alert: &Alert) -> i64 {
+    match (alert.recovered, alert.severity) {
+        (true, _) => 3,
+        (_, Severity::Critical) => 5,
+        (_, Severity::Warning) => 4,
+        (_, Severity::Info) => 3,
+    }
+}
+
+/// A tag that is shown as an emoji.
+fn sign(alert: &Alert) -> &'static str {
+    match (alert.recovered, alert.severity) {
+        (true, _) => "white_check_mark",
+        (_, Severity::Critical) => "rotating_light",
+        (_, Severity::Warning) => "warning",
+        (_, Severity::Info) => "information_source",
+    }
+}
+
+backstop_policy_sdk::alert_sink!(Ntfy);
