@@ -22,7 +22,8 @@ pub fn confirm(call: &Call<'_>, screen: &mut Screen, what: &str, word: &str) -> 
     screen.tell(what);
     match screen.ask(&format!("type `{word}` to go on: ")) {
         Some(answer) if answer == word => Ok(()),
-        _ => Err(Fault::usage("not confirmed: nothing was done", "")),
+        Some(_) => Err(Fault::usage("not confirmed: nothing was done", "")),
+        None => Err(Fault::usage("no answer: nothing was done", "")),
     }
 }
 
@@ -50,7 +51,10 @@ pub fn choose(call: &Call<'_>, screen: &mut Screen, workload: &WorkloadName) -> 
         ]);
     }
     screen.tell(table.text().trim_end());
-    let answer = screen.ask(&format!("which one? [1-{}] ", listed.backups.len())).unwrap_or_default();
+    let answer = screen.ask(&format!("which one? [1-{}] ", listed.backups.len()));
+    let Some(answer) = answer else {
+        return Err(Fault::usage("no answer: nothing was done", "without a terminal, name a backup with `--backup`"));
+    };
     let chosen = answer.parse::<usize>().ok().and_then(|number| listed.backups.get(number.checked_sub(1)?));
     let chosen = chosen.ok_or_else(|| {
         let hint = "answer with a number of the list, or name a backup with `--backup`";

@@ -234,7 +234,11 @@ impl Screen {
         let mut line = String::new();
         match self.input.read_line(&mut line) {
             Ok(read) if read > 0 => Some(line.trim().to_owned()),
-            _ => None,
+            // The input ended where an answer was expected: what is said next begins on a line of its own.
+            _ => {
+                let _ = writeln!(self.err);
+                None
+            }
         }
     }
 
