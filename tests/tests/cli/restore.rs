@@ -121,6 +121,7 @@ fn destinations_and_names_that_make_no_sense_are_refused() {
     site.fails(2, &["backup", "restore", "docs", "--backup", &other, "--to", &to]);
     site.fails(10, &["backup", "restore", "docs", "--backup", &name, "--from", "vault:offsite", "--to", &to]);
     let unanswered = site.run(&["backup", "restore", "docs", "--interactive", "--to", &to]).expect(2);
+    assert!(unanswered.err.contains("] \nerror: no answer"), "the error has a line of its own: {unanswered}");
     unanswered.says(&["which one?", "error:"]);
     site.fails(10, &["restore", "undo", "docs", "--yes"]);
     assert!(!site.path("out").exists());
@@ -128,4 +129,17 @@ fn destinations_and_names_that_make_no_sense_are_refused() {
     let onto = site.run(&["backup", "restore", "docs", "--to", file.to_str().expect("UTF-8")]);
     assert!(onto.code != 0, "{onto}");
     assert_eq!(std::fs::read(&file).expect("read"), b"x");
+}
+
+#[test]
+fn what_cannot_be_written_is_named_by_where_it_was_to_go() {
+    let site = Site::new();
+    let name = site.backup();
+    let below = format!("out{}/srv/docs/readme.txt", site.root_text());
+    site.write(&format!("{below}/in-the-way"), "x");
+    let to = site.text("out");
+    let answer = site.run(&["backup", "restore", "docs", "--backup", &name, "--to", &to, "--overwrite", "always"]);
+    assert!(answer.code != 0, "{answer}");
+    assert!(answer.text().contains(&site.text(&below)), "{answer}");
+    assert!(site.tree_below("out").join("deep/er/notes.md").exists(), "the rest is restored");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use backstop_catalog::NewOrphan;
 use backstop_model::plan::{Overwrite, Selection};
 use backstop_model::run::{Restored, StepOutput};
+use backstop_model::tree::TroubleKind;
 use backstop_model::{BackupName, Fault, Place};
 use backstop_seams::{Progress, Tick};
 use backstop_vault::{RestoreRequest, VaultError};
@@ -62,13 +63,28 @@ impl Worker<'_> {
         self.progress.stage(&format!("restoring {backup} from {from}"));
         let total = Totals { inner: self.progress, bytes: known.size };
         let request = RestoreRequest { snapshot, choose: &|node| selected.wants(node) };
-        let summary = vault.restore(&request, &*target, &total).map_err(|error| blame(&error))?;
+        let summary = vault.restore(&request, &*target, &total).map_err(|error| blame(&landed(dir, error)))?;
         let told = summary.troubles.len() as u64;
         let mut troubles = summary.troubles;
         troubles.retain(|trouble| !is_scaffold(trouble, &known.about.roots));
         let trouble_count = summary.trouble_count + troubles.len() as u64 - told;
+        for trouble in troubles.iter_mut().filter(|trouble| trouble.kind == TroubleKind::Unwritable) {
+            trouble.path = below(dir, &trouble.path);
+        }
         Ok(Restored { entries: summary.entries, bytes: summary.bytes, kept: summary.kept, troubles, trouble_count })
     }
+}
+
+/// What cannot be written is named by where it was to go, not by where it came from.
+fn landed(dir: &Path, error: VaultError) -> VaultError {
+    match error {
+        VaultError::Target { path, source } => VaultError::Target { path: below(dir, &path), source },
+        other => other,
+    }
+}
+
+fn below(dir: &Path, path: &str) -> String {
+    dir.join(path.trim_start_matches('/')).display().to_string()
 }
 
 /// Ticks that know the whole.
