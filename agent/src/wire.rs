@@ -249,6 +249,10 @@ impl Files for Disk {
         }
     }
 
+    fn sweep(&self, url: &str, now: Timestamp, age: Span) -> Result<u64, Fault> {
+        store::sweep_staging(url, now, age).map_err(|error| local(&error))
+    }
+
     fn read_config(&self, dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Fault> {
         state::read_config(dir).map_err(|error| local(&error))
     }

@@ -217,3 +217,17 @@ pub fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     found.sort();
     found
 }
+
+#[test]
+fn a_prune_removes_what_killed_writers_left_once_it_is_old() {
+    let mut site = Site::new();
+    site.backup();
+    let old = site.write("vault/packs/ab#1", "half");
+    let object = site.write("vault/packs/ab#1x", "not ours");
+    site.ok(&["vault", "prune", "main"]);
+    assert!(old.exists(), "somebody may still be writing it");
+    site.clock("2099-01-01T00:00:00Z");
+    site.ok(&["vault", "prune", "main"]);
+    assert!(!old.exists() && object.exists());
+    site.ok(&["backup", "restore", "docs", "--to", &site.text("out")]);
+}

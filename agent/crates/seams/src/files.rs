@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use backstop_model::config::FilesSpec;
 use backstop_model::plan::Overwrite;
-use backstop_model::{Bytes, Fault};
+use backstop_model::{Bytes, Fault, Span, Timestamp};
 
 use crate::source::Source;
 use crate::target::Target;
@@ -76,6 +76,15 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// When it cannot be removed.
     fn remove(&self, path: &Path) -> Result<(), Fault>;
+
+    /// Removes what killed writers left half written in the store at `url`, if its last change is older than `age`;
+    /// returns how many. A store that leaves nothing behind has none.
+    ///
+    /// # Errors
+    /// When it cannot be looked at, or something cannot be removed.
+    fn sweep(&self, _url: &str, _now: Timestamp, _age: Span) -> Result<u64, Fault> {
+        Ok(0)
+    }
 
     /// The configuration directory's files in the order in which they are read.
     ///

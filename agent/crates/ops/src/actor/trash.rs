@@ -50,6 +50,10 @@ impl Worker<'_> {
             dry_run: false,
         };
         let pruned = vault.prune(&request, self.progress).map_err(|error| vault_fault(&error))?;
+        // Even a prune at once leaves the young ones: nothing tells whether somebody elsewhere is still writing them.
+        if let Some(Ok(config)) = place.vault().map(|name| self.ctx.vault_config(name)) {
+            self.ctx.outside.files.sweep(&config.url, self.ctx.outside.clock.now(), request.grace)?;
+        }
         Ok(StepOutput::Freed { bytes: pruned.freed, packs: pruned.removed, marked: pruned.marked })
     }
 }
