@@ -154,3 +154,31 @@ impl fmt::Debug for Line {
         f.debug_struct("Line").field("tls", &self.tls).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// More than the system keeps for a peer, and a peer that takes a little whenever the writer has just blocked.
+    #[test]
+    fn a_peer_that_hardly_reads_does_not_stretch_the_deadline() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("called");
+            let mut block = vec![0; 256 << 10];
+            while stream.read(&mut block).is_ok_and(|count| count > 0) {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        });
+        let began = Instant::now();
+        let dial = Dial::new(Deadline::after(Duration::from_millis(300)), None);
+        let mut stream = dial.dial(&[address]).expect("connected");
+        let error = stream.write_all(&vec![0; 128 << 20]).expect_err("too much");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+}
