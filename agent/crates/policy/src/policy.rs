@@ -196,6 +196,6 @@ mod tests {
         assert!((160..240).contains(&below(10)), "{}", below(10));
         assert!((940..1060).contains(&below(50)), "{}", below(50));
         assert_eq!(below(100), 2000);
-        assert_eq!(share_of(&"docs".parse().expect("a name")), 25);
+        assert_eq!(share_of(&"docs".parse().expect("a name")), 94);
     }
 }

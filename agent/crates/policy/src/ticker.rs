@@ -129,7 +129,8 @@ mod tests {
     /// It sleeps when nothing runs, wakes for a call, and sleeps again.
     #[test]
     fn the_thread_sleeps_unless_a_call_is_in_flight() {
-        let ticker = Ticker::start(&Engine::default()).expect("a thread");
+        let engine = Engine::default();
+        let ticker = Ticker::start(&engine).expect("a thread");
         let wait_for = |asleep: bool| {
             while ticker.is_asleep() != asleep {
                 std::thread::yield_now();

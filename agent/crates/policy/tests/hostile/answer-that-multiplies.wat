@@ -1,0 +1,16 @@
+;; 4,096 verdicts that all point to the same 256 KiB of text: little for the guest, a gigabyte for whoever copies it.
+(func (export "release") (param i32) (result i32)
+  (local $at i32) (local $verdict i32)
+  (drop (memory.grow (i32.const 8)))
+  (memory.fill (i32.const 131072) (i32.const 120) (i32.const 262144))
+  (local.set $verdict (i32.const 4096))
+  (loop $each
+    (i32.store (local.get $verdict) (local.get $at))
+    (i32.store offset=8 (local.get $verdict) (i32.const 131072))
+    (i32.store offset=12 (local.get $verdict) (i32.const 262144))
+    (local.set $verdict (i32.add (local.get $verdict) (i32.const 16)))
+    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+    (br_if $each (i32.lt_u (local.get $at) (i32.const 4096))))
+  (i32.store (i32.const 68) (i32.const 4096))
+  (i32.store (i32.const 72) (i32.const 4096))
+  (i32.const 64))
