@@ -114,7 +114,10 @@ fn has_unsafe_file(manifest: &Path) -> bool {
 /// Whether a manifest repeats every lint of the workspace, unsafe code being denied instead of forbidden.
 fn has_every_lint(manifest: &str) -> bool {
     let workspace = tree::read(Path::new("Cargo.toml"));
-    let lints = workspace.lines().skip_while(|line| !line.starts_with("[workspace.lints")).take_while(|line| !line.starts_with("[profile"));
+    let lints = workspace
+        .lines()
+        .skip_while(|line| !line.starts_with("[workspace.lints"))
+        .take_while(|line| !line.starts_with("[profile"));
     let wanted = lints.map(|line| line.replace("workspace.lints", "lints").replace("\"forbid\"", "\"deny\""));
     wanted.filter(|line| !line.is_empty()).all(|line| manifest.contains(&line))
 }
