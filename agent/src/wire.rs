@@ -11,12 +11,15 @@ use backstop_catalog::Catalog;
 use backstop_config::{Overrides, SourceFile};
 use backstop_doors::cli::{Console, GlobalOptions, Wiring};
 use backstop_files::{TargetOptions, TreeSource, TreeTarget, places};
-use backstop_local::{LocalError, Shift, Stop, SystemClock, SystemEntropy, SystemProbe, secrets, state, store, who};
+use backstop_local::{
+    LocalError, Shift, Stop, SystemClock, SystemEntropy, SystemProbe, SystemReaches, secrets, state, store, who,
+};
 use backstop_model::config::{Config, FilesSpec, SecretRef};
 use backstop_model::plan::Overwrite;
 use backstop_model::{Advice, Bytes, ExitCode, Fault, Span, Timestamp};
+use backstop_notify::HttpWeb;
 use backstop_ops::{Context, Outside};
-use backstop_seams::{Clock, Files, Source, SourceFault, Target, Trees};
+use backstop_seams::{Clock, Files, Source, SourceFault, Target, Trees, Web};
 use backstop_vault::{Secret, Store};
 
 /// The outside of a process: options in, contexts out.
@@ -98,15 +101,20 @@ fn configuration(options: &GlobalOptions) -> Result<Config, Fault> {
 
 fn outside(config_dir: PathBuf) -> Result<Outside, Fault> {
     let threads = std::thread::available_parallelism().map_or(2, |count| count.get().clamp(1, 16));
+    let clock: Arc<dyn Clock> = Arc::new(clock()?);
+    let web: Arc<dyn Web> = Arc::new(HttpWeb::new(Arc::clone(&clock)));
     Ok(Outside {
-        clock: Arc::new(clock()?),
+        clock,
         entropy: Arc::new(SystemEntropy::new()),
-        files: Box::new(Disk),
+        files: Arc::new(Disk),
         trees: Box::new(Disk),
         probe: Box::new(SystemProbe),
+        reach: Box::new(SystemReaches::new(Arc::clone(&web))),
+        web,
         open_store: Box::new(open_store),
         resolve: Box::new(resolve),
-        by: who::user_at_host(),
+        reveal: Arc::new(reveal),
+        by: asker(),
         owner: who::process(),
         may_live: Box::new(who::may_live),
         host: who::host(),
@@ -114,6 +122,16 @@ fn outside(config_dir: PathBuf) -> Result<Outside, Fault> {
         privileged: places::is_privileged(),
         threads,
     })
+}
+
+/// Who asks: the user who became root with `sudo`, else the user of this process.
+fn asker() -> String {
+    let plain = |name: &String| {
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        !name.is_empty() && name.len() <= 32 && name != "root" && name.chars().all(letter)
+    };
+    let behind = std::env::var("SUDO_USER").ok().filter(|name| places::is_privileged() && plain(name));
+    behind.map_or_else(who::user_at_host, |user| format!("{user}@{}", who::host()))
 }
 
 /// The system's clock, or — for rehearsing calendars — one set by `BACKSTOP_CLOCK` (RFC 3339) that goes on from there.
@@ -149,6 +167,10 @@ fn open_store(url: &str, create: bool) -> Result<Store, Fault> {
 fn resolve(reference: &SecretRef) -> Result<Secret, Fault> {
     let secret = secrets::resolve(reference).map_err(|error| local(&error))?;
     Ok(Secret::new(secret.expose().to_vec()))
+}
+
+fn reveal(reference: &SecretRef) -> Result<Vec<u8>, Fault> {
+    secrets::resolve(reference).map(|secret| secret.expose().to_vec()).map_err(|error| local(&error))
 }
 
 /// The local disk, as the seams see it.
@@ -247,6 +269,23 @@ impl Files for Disk {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path, &error)),
             _ => Ok(()),
         }
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+        let listed = match std::fs::read_dir(dir) {
+            Ok(listed) => listed,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io("read", dir, &error)),
+        };
+        let mut paths = Vec::new();
+        for entry in listed {
+            let path = entry.map_err(|error| io("read", dir, &error))?.path();
+            if path.is_file() {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        Ok(paths)
     }
 
     fn sweep(&self, url: &str, now: Timestamp, age: Span) -> Result<u64, Fault> {

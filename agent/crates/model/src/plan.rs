@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::{Level, Mode, Tier};
-use crate::name::{BackupName, Place, SnapshotId, WorkloadName};
+use crate::name::{BackupName, Place, PolicyName, SnapshotId, WorkloadName};
 use crate::time::{Span, Timestamp};
 
 /// What a plan is for. The journal and the audit log use these words.
@@ -158,6 +158,15 @@ pub enum Action {
         /// Limit.
         timeout: Span,
     },
+    /// Show a materialised tree to a health-check policy. Undo: none.
+    AskHealth {
+        /// Which policy.
+        policy: PolicyName,
+        /// Which backup it was made from.
+        backup: BackupName,
+        /// The tree.
+        dir: PathBuf,
+    },
     /// Remove a directory this run owns. Undo: none; it was ours.
     RemoveDirectory {
         /// The directory.
@@ -277,6 +286,7 @@ impl Action {
             Action::OwnDirectory { dir } => format!("claim {} for this run", dir.display()),
             Action::Materialise { backup, from, dir } => format!("restore {backup} from {from} into {}", dir.display()),
             Action::CompareTree { dir, .. } => format!("compare {} with the manifest", dir.display()),
+            Action::AskHealth { policy, .. } => format!("show it to the health check `{policy}`"),
             Action::CheckHealth { argv, .. } => format!("run the health command `{}`", argv.join(" ")),
             Action::RemoveDirectory { dir } => format!("remove {}", dir.display()),
             Action::RestoreInto { backup, from, dir, .. } => {

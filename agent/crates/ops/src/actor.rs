@@ -100,6 +100,7 @@ impl Actor for Worker<'_> {
             Action::Materialise { backup, from, dir } => self.materialise(backup, from, dir),
             Action::CompareTree { backup, from, dir } => self.compare_tree(backup, from, dir),
             Action::CheckHealth { argv, dir, timeout } => self.check_health(argv, dir, *timeout),
+            Action::AskHealth { policy, backup, dir } => self.ask_health(policy, backup, dir),
             Action::RemoveDirectory { dir } => self.remove_directory(dir).map(|()| StepOutput::Nothing),
             Action::RestoreInto { backup, from, dir, selection, overwrite } => {
                 self.restore_into(backup, from, dir, (selection, *overwrite), &vault_fault).map(StepOutput::Restored)
@@ -140,6 +141,7 @@ impl Actor for Worker<'_> {
             | Action::Materialise { .. }
             | Action::CompareTree { .. }
             | Action::CheckHealth { .. }
+            | Action::AskHealth { .. }
             | Action::RemoveDirectory { .. }
             | Action::RestoreInto { .. }
             | Action::PurgeCopy { .. }

@@ -6,7 +6,7 @@
 
 mod glance;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_catalog::RunFilter;
 use backstop_model::run::StepOutput;
@@ -15,10 +15,12 @@ use backstop_model::{
     Timestamp, Verb, WorkloadName,
 };
 use backstop_planner::agenda::{Agenda, Due, Facts, Past};
+use backstop_planner::policies::Ruling;
 use serde::Serialize;
 
 use crate::Context;
 use crate::carry;
+use crate::gate::{Asking, retention};
 
 /// How far back failures matter: nothing is left alone for longer after one.
 const FAILURES: Span = Span::from_days(2);
@@ -111,7 +113,7 @@ pub fn look(ctx: &Context) -> Result<Agenda, Fault> {
     }
     let past = past(ctx, &close, &standings, now)?;
     let (open_runs, marked_packs) = (interrupted(ctx)?, marked(ctx)?);
-    let rulings = BTreeMap::new();
+    let rulings = rulings(ctx, &close, &backups)?;
     let facts = Facts {
         now,
         backups: &backups,
@@ -180,6 +182,21 @@ pub(crate) fn interrupted(ctx: &Context) -> Result<Vec<Run>, Fault> {
         }
     }
     Ok(found)
+}
+
+/// What the retention policies in force say of the workloads looked at; one question for each that has any.
+fn rulings(
+    ctx: &Context,
+    close: &[&WorkloadName],
+    backups: &BTreeMap<WorkloadName, Vec<Backup>>,
+) -> Result<BTreeMap<WorkloadName, Vec<Ruling>>, Fault> {
+    let mut rulings = BTreeMap::new();
+    for name in close.iter().filter(|name| retention::is_bound(ctx, name)) {
+        let (Some(workload), Some(backups)) = (ctx.config.workloads.get(*name), backups.get(*name)) else { continue };
+        let judged = retention::judge(ctx, workload, backups, &BTreeSet::new(), Asking::Looking)?;
+        rulings.insert((*name).clone(), judged.rulings);
+    }
+    Ok(rulings)
 }
 
 /// Vaults in which the last prune left packs marked, and since when.

@@ -17,6 +17,13 @@ const ROUNDS_MAX: usize = 5;
 /// # Errors
 /// When the agenda cannot be read; interruptions.
 pub fn run(ctx: &Context, progress: &dyn Progress) -> Result<Vec<RunReport>, Fault> {
+    ctx.set_scheduled(true);
+    let done = rounds(ctx, progress);
+    ctx.set_scheduled(false);
+    done
+}
+
+fn rounds(ctx: &Context, progress: &dyn Progress) -> Result<Vec<RunReport>, Fault> {
     let mut reports: Vec<RunReport> = Vec::new();
     let mut done = std::collections::BTreeSet::new();
     for _ in 0..ROUNDS_MAX {

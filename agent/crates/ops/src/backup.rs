@@ -5,8 +5,10 @@ use backstop_model::{Fault, Tier, VaultName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::carry_out;
+use crate::carry::gated;
 use crate::context::Context;
+use crate::gate::validation::Asked;
+use crate::gate::{Asking, retention};
 use crate::report::RunReport;
 use crate::request::Trigger;
 use crate::{apart, settle};
@@ -35,9 +37,13 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
         apart::vault(&*ctx.outside.files, &ctx.config, home)?;
         ctx.vault(home)?;
     }
-    let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode, added: Vec::new() };
+    let tiers = retention::tiers_now(ctx, workload, &backups, request.tier.as_ref(), Asking::of(request.dry_run))?;
+    let asked = planner::backup::Request { tier: request.tier.clone(), mode: request.mode, added: tiers.added };
     let plan = planner::backup::plan(workload, &backups, &asked, &|name| taken.contains(name), now)?;
-    let mut report = carry_out(ctx, plan, request.dry_run, None, progress)?;
+    let asked =
+        Asked::new("backup", Some(&workload.name)).text("tier", request.tier.as_ref()).text("mode", request.mode);
+    let mut report = gated(ctx, asked, plan, request.dry_run, None, progress)?;
+    report.notes.extend(tiers.notes);
     report.notes.extend(waiting);
     let missing: Vec<String> = workload.schedule.copies.iter().map(ToString::to_string).collect();
     if !missing.is_empty() && report.run.is_some() {

@@ -11,8 +11,10 @@ use backstop_saga::{Conclusion, SagaFault};
 use backstop_seams::{Progress, Tick};
 
 use crate::actor::Worker;
+use crate::alerts;
 use crate::conclude;
 use crate::context::Context;
+use crate::gate::validation::{Asked, validate};
 use crate::report::{RunReport, StepReport, StepState, code_of};
 
 /// How long a lease lasts without renewal, and how often it is renewed.
@@ -169,6 +171,27 @@ pub(crate) fn carry_out(
     drive(ctx, &run, &held, &Drive::Forward, progress)
 }
 
+/// Asks the gate about a request and carries its plan out. A plan with nothing to do needs no leave.
+pub(crate) fn gated(
+    ctx: &Context,
+    asked: Asked<'_>,
+    plan: Plan,
+    dry_run: bool,
+    id: Option<RunId>,
+    progress: &dyn Progress,
+) -> Result<RunReport, Fault> {
+    if plan.steps.is_empty() {
+        return carry_out(ctx, plan, dry_run, id, progress);
+    }
+    let accepted = validate(ctx, asked, dry_run)?;
+    let mut report = carry_out(ctx, plan, dry_run, id, progress)?;
+    report.notes.splice(0..0, accepted.notes);
+    if accepted.refused {
+        report.code = ExitCode::Refused;
+    }
+    Ok(report)
+}
+
 /// The leases a run needs.
 pub(crate) fn keys_of(run: &Run) -> Vec<String> {
     match &run.workload {
@@ -244,7 +267,9 @@ pub(crate) fn drive(
         details: serde_json::json!({ "run": run.id, "outcome": conclusion.outcome }),
     };
     ctx.catalog.conclude_run(&run.id, conclusion.outcome, &line)?;
-    Ok(report(run, &conclusion, &events, concluded, Span::from_millis(took.as_millis() as u64)))
+    let report = report(run, &conclusion, &events, concluded, Span::from_millis(took.as_millis() as u64));
+    alerts::run_ended(ctx, run, &report)?;
+    Ok(report)
 }
 
 /// The journal is complete, copies and proofs are not recorded.

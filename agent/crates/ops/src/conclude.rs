@@ -41,6 +41,7 @@ pub(crate) fn conclude(
     let mut out = Concluded::default();
     let mut touched: Vec<BackupName> = Vec::new();
     let mut evidence: BTreeMap<(BackupName, Place), Evidence> = BTreeMap::new();
+    let mut healthy: Vec<&Ended<'_>> = Vec::new();
     for step in &run.plan.steps {
         let Some(end) = ended.get(&step.id) else { continue };
         let output = conclusion.outputs.get(&step.id);
@@ -88,14 +89,16 @@ pub(crate) fn conclude(
             (Action::CompareTree { backup, from, .. }, _) => {
                 evidence.entry((backup.clone(), from.clone())).or_default().add(Level::L3, end);
             }
-            (Action::CheckHealth { .. }, _) => {
-                // The tree under test is that of the one copy this plan materialised.
-                if let Some(last) = evidence.values_mut().last() {
-                    last.add(Level::L5, end);
-                }
-            }
+            (Action::CheckHealth { .. } | Action::AskHealth { .. }, _) => healthy.push(end),
             _ => {}
         }
+    }
+    // The tree under test is that of the one copy this plan materialised. It serves when every check passed.
+    let asked = run.plan.steps.iter().filter(|step| is_health(&step.action)).count();
+    let worst = healthy.iter().find(|end| end.result.is_err());
+    let last = worst.or(healthy.last().filter(|_| healthy.len() == asked));
+    if let (Some(copy), Some(end)) = (evidence.values_mut().last(), last) {
+        copy.add(Level::L5, end);
     }
     let kind = match run.verb {
         Verb::DrTest => ProofKind::DrTest,
@@ -123,6 +126,10 @@ pub(crate) fn conclude(
         ctx.catalog.standing(workload)?;
     }
     Ok(out)
+}
+
+const fn is_health(action: &Action) -> bool {
+    matches!(action, Action::CheckHealth { .. } | Action::AskHealth { .. })
 }
 
 fn endings(events: &[Event]) -> BTreeMap<StepId, Ended<'_>> {
@@ -303,7 +310,13 @@ fn rehearsal(
                 });
             }
             Action::CompareTree { .. } => test.iter_mut().for_each(|test| test.compare_ok = ok),
-            Action::CheckHealth { .. } => test.iter_mut().for_each(|test| test.health_ok = ok),
+            Action::CheckHealth { .. } | Action::AskHealth { .. } => test.iter_mut().for_each(|test| {
+                // Every check must pass; one that was not reached says nothing.
+                test.health_ok = match (test.health_ok, ok) {
+                    (Some(before), Some(now)) => Some(before && now),
+                    (before, now) => now.or(before),
+                };
+            }),
             Action::RemoveDirectory { .. } => test.iter_mut().for_each(|test| test.cleanup_ok = ok),
             _ => {}
         }

@@ -10,6 +10,8 @@ use serde::Serialize;
 
 use crate::Context;
 use crate::config_show::{self, Shown};
+use crate::gate::question;
+use crate::gate::validation::{Asked, validate_with};
 
 pub use backstop_config::{Change, Effect, Keep, WorkloadSettings as Settings};
 
@@ -37,6 +39,8 @@ pub struct Configured {
     pub written: bool,
     /// What is different.
     pub changes: Vec<Change>,
+    /// What policies say about it.
+    pub notes: Vec<String>,
     /// The file's new text.
     pub text: String,
 }
@@ -124,13 +128,20 @@ fn write(ctx: &Context, request: &Request, verb: &str) -> Result<Configured, Fau
     let workload = config.workloads.get(&request.workload).expect("the composed file defines it");
     let shown = config_show::shown(ctx, &config, workload)?;
     let written = !request.dry_run && !same;
+    let mut notes = Vec::new();
+    if !same {
+        let word = if verb == "backup disable" { "disable" } else { "configure" };
+        let asked = Asked::new(word, Some(&request.workload));
+        let accepted = validate_with(ctx, asked, question::fields_of(workload), request.dry_run)?;
+        notes = accepted.notes;
+    }
     if written {
         let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
         let details = serde_json::json!({ "file": path, "changes": words });
         ctx.audit(verb, request.workload.as_str(), "", details)?;
         files.write(&path, text.as_bytes(), 0o644)?;
     }
-    Ok(Configured { workload: shown, file: path, created: known.is_none(), written, changes, text })
+    Ok(Configured { workload: shown, file: path, created: known.is_none(), written, changes, notes, text })
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use backstop_catalog::Catalog;
 use backstop_model::config::{Config, SecretRef, Workload};
 use backstop_model::{Advice, Backup, BackupName, ExitCode, Fault, Place, Timestamp, VaultName, WorkloadName};
-use backstop_seams::{Clock, Entropy, Files, Probe, Trees};
+use backstop_seams::{Clock, Entropy, Files, Probe, Reaches, Trees, Web};
 use backstop_vault::{Parts, Secret, Store, Vault};
 
 /// Opens the object store of a vault's URL. The flag says whether an empty place may be made.
@@ -16,6 +17,9 @@ pub type OpenStore = dyn Fn(&str, bool) -> Result<Store, Fault> + Send + Sync;
 /// Resolves a reference to a secret.
 pub type Resolve = dyn Fn(&SecretRef) -> Result<Secret, Fault> + Send + Sync;
 
+/// The text of a secret, for a header or an address.
+pub type Reveal = dyn Fn(&SecretRef) -> Result<Vec<u8>, Fault> + Send + Sync;
+
 /// Everything outside of the program, put together by wire.
 pub struct Outside {
     /// Time.
@@ -23,15 +27,21 @@ pub struct Outside {
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Directories and small files.
-    pub files: Box<dyn Files>,
+    pub files: Arc<dyn Files>,
     /// Sources and targets.
     pub trees: Box<dyn Trees>,
     /// Programs run against restored trees.
     pub probe: Box<dyn Probe>,
+    /// Web servers, for alert sinks.
+    pub web: Arc<dyn Web>,
+    /// Restored systems, for health checks.
+    pub reach: Box<dyn Reaches>,
     /// Object stores.
     pub open_store: Box<OpenStore>,
     /// Secrets.
     pub resolve: Box<Resolve>,
+    /// The same for those who pass it on: alert sinks.
+    pub reveal: Arc<Reveal>,
     /// Who asks, as `user@host`.
     pub by: String,
     /// This process, so that its leases can be told from those of others and of the dead.
@@ -57,6 +67,12 @@ pub struct Context {
     /// The catalog.
     pub catalog: Catalog,
     vaults: Mutex<BTreeMap<VaultName, Arc<Vault>>>,
+    /// Policies, loaded once something is decided that they are bound to.
+    pub(crate) loaded: crate::gate::load::Loaded,
+    /// The schedule asks, no person.
+    scheduled: AtomicBool,
+    /// An alert was raised and may have to be delivered.
+    pub(crate) alerted: AtomicBool,
     /// What goes wrong in the next runs; only tests say so.
     #[cfg(test)]
     pub(crate) faults: Mutex<Vec<backstop_saga::Injection>>,
@@ -71,6 +87,9 @@ impl Context {
             config,
             catalog,
             vaults: Mutex::default(),
+            loaded: crate::gate::load::Loaded::default(),
+            scheduled: AtomicBool::new(false),
+            alerted: AtomicBool::new(false),
             #[cfg(test)]
             faults: Mutex::default(),
         }
@@ -200,6 +219,17 @@ impl Context {
     #[must_use]
     pub fn staging(&self) -> PathBuf {
         self.config.state_dir.join("staging")
+    }
+
+    /// Whether the schedule asks, and no person.
+    #[must_use]
+    pub(crate) fn is_scheduled(&self) -> bool {
+        self.scheduled.load(Ordering::Relaxed)
+    }
+
+    /// Says that what is asked for from now on is asked by the schedule, or by a person again.
+    pub(crate) fn set_scheduled(&self, scheduled: bool) {
+        self.scheduled.store(scheduled, Ordering::Relaxed);
     }
 
     /// Writes a line into the audit log.

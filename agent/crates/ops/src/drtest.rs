@@ -4,8 +4,10 @@ use backstop_model::{Fault, WorkloadName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::carry_out;
+use crate::carry::gated;
 use crate::context::Context;
+use crate::gate::health;
+use crate::gate::validation::Asked;
 use crate::many;
 use crate::report::RunReport;
 use crate::request::DrTestRequest;
@@ -31,8 +33,13 @@ pub fn test(ctx: &Context, request: &DrTestRequest, progress: &dyn Progress) -> 
             settle::before(ctx, name, progress)?;
         }
         let from = request.from.as_ref().map(|from| from.of(&ctx.config, workload)).transpose()?;
-        let asked = planner::drtest::Request { backup: backup.as_ref().map(|b| b.name.clone()), from };
+        let asked = planner::drtest::Request {
+            backup: backup.as_ref().map(|b| b.name.clone()),
+            from,
+            policies: health::policies(ctx, workload),
+        };
         let plan = planner::drtest::plan(workload, &ctx.backups_of(name)?, &asked, &ctx.staging(), ctx.now()?)?;
-        carry_out(ctx, plan, request.dry_run, None, progress).map(|report| vec![report])
+        let gate = Asked::new("dr-test", Some(name)).backup(asked.backup).text("from", asked.from);
+        gated(ctx, gate, plan, request.dry_run, None, progress).map(|report| vec![report])
     })
 }

@@ -57,14 +57,17 @@ fn outside(world: &Arc<World>, process: &Process) -> Outside {
     Outside {
         clock: process.clock(),
         entropy: process.entropy(),
-        files: Box::new(process.files()),
+        files: Arc::new(process.files()),
         trees: Box::new(process.trees()),
         probe: Box::new(process.probe()),
+        web: Arc::new(backstop_seams::NoWeb),
+        reach: Box::new(backstop_seams::NoReach),
         open_store: Box::new(move |url, _| {
             let region = url.rsplit('/').next().unwrap_or_default();
             Ok(Store::new(stores.store(region), None, url))
         }),
         resolve: Box::new(|_| Ok(Secret::new(format!("{}{}", backstop_vault::RAW_PREFIX, "ab".repeat(32)).into()))),
+        reveal: Arc::new(|_| Err(Fault::not_found("no test reveals a secret", ""))),
         by: "test@world".into(),
         owner: process.life().owner().to_owned(),
         may_live: Box::new(move |owner| lives.may_live(owner)),

@@ -88,6 +88,10 @@ impl Files for Shelf {
         self.0.lock().expect("no panics").remove(path);
         Ok(())
     }
+    fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+        let files = self.0.lock().expect("no panics");
+        Ok(files.keys().filter(|path| path.parent() == Some(dir)).cloned().collect())
+    }
     fn read_config(&self, dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Fault> {
         let files = self.0.lock().expect("no panics");
         Ok(files.iter().filter(|(path, _)| path.starts_with(dir)).map(|(p, b)| (p.clone(), b.clone())).collect())
@@ -146,11 +150,14 @@ pub fn context() -> (Context, Shelf) {
     let outside = Outside {
         clock: Arc::new(Still(t(NOW))),
         entropy: Arc::new(Nothing),
-        files: Box::new(shelf.clone()),
+        files: Arc::new(shelf.clone()),
         trees: Box::new(Nothing),
         probe: Box::new(Nothing),
+        web: Arc::new(backstop_seams::NoWeb),
+        reach: Box::new(backstop_seams::NoReach),
         open_store: Box::new(|_, _| Err(Fault::not_found("no test opens a vault", ""))),
         resolve: Box::new(|_| Err(Fault::not_found("no test reads a key", ""))),
+        reveal: Arc::new(|_| Err(Fault::not_found("no test reveals a secret", ""))),
         by: "ann@ops".into(),
         owner: "this".into(),
         may_live: Box::new(|owner| owner != "dead"),

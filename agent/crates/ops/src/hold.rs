@@ -5,6 +5,7 @@ use backstop_model::{BackupState, Fault, Hold, Timestamp};
 use serde::Serialize;
 
 use crate::Context;
+use crate::gate::validation::{Asked, validate};
 use crate::row::Row;
 
 /// What is asked.
@@ -58,6 +59,11 @@ fn set(ctx: &Context, request: &Request, verb: &str, hold: Option<&Hold>, now: T
             return Err(Fault::not_found(message, "`backstop backup list` shows what is kept"));
         }
         backups.push(backup);
+    }
+    for backup in &backups {
+        let word = if hold.is_some() { "hold" } else { "release-hold" };
+        let asked = Asked::new(word, Some(&backup.workload)).backup(Some(&backup.name)).because(&request.reason);
+        validate(ctx, asked, false)?;
     }
     for backup in &mut backups {
         let before = backup.hold.as_ref().map(|hold| hold.reason.clone());

@@ -6,8 +6,9 @@ use backstop_model::{Advice, Backup, ExitCode, Fault, Place};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::{EXCLUSIVE, Held, carry_out, while_renewing};
+use crate::carry::{EXCLUSIVE, Held, gated, while_renewing};
 use crate::context::Context;
+use crate::gate::validation::Asked;
 use crate::report::RunReport;
 use crate::request::Prune;
 use crate::{release, settle};
@@ -70,7 +71,8 @@ fn go(ctx: &Context, vaults: &BTreeSet<Place>, request: &Prune, progress: &dyn P
     if request.at_once {
         plan.reasons.push(AT_ONCE.to_owned());
     }
-    let mut report = carry_out(ctx, plan, request.dry_run, None, progress)?;
+    let asked = Asked::new("prune", None).text("vault", request.vault.as_ref()).truth("at-once", request.at_once);
+    let mut report = gated(ctx, asked, plan, request.dry_run, None, progress)?;
     report.notes.extend(kept);
     Ok(report)
 }

@@ -1,14 +1,16 @@
 //! `backup delete`, `backup undelete`, and the release of what is past retention. The gate is the delete firewall.
 
+use std::collections::BTreeSet;
+
 use backstop_model::{Advice, Backup, BackupName, BackupState, ExitCode, Fault, Span, WorkloadName};
 use backstop_planner as planner;
-use backstop_planner::calendar::Calendar;
-use backstop_planner::retention::{Terms, Verdict};
 use backstop_seams::Progress;
 
-use crate::carry::carry_out;
+use crate::carry::gated;
 use crate::context::Context;
 use crate::firewall::{self, Decision, Reality};
+use crate::gate::validation::Asked;
+use crate::gate::{Asking, retention};
 use crate::report::RunReport;
 use crate::request::Release;
 use crate::{many, settle};
@@ -32,9 +34,13 @@ pub fn release(ctx: &Context, request: &Release, progress: &dyn Progress) -> Res
             settle::before(ctx, name, progress)?;
         }
         let backups = ctx.backups_of(name)?;
-        let verdicts = verdicts(ctx, name, &backups)?;
-        let proposals = planner::release::proposals(&verdicts, &backups);
-        one(ctx, name, &backups, &proposals, request.dry_run, progress).map(|report| vec![report])
+        let workload = ctx.workload(name)?;
+        let judged = retention::judge(ctx, workload, &backups, &BTreeSet::new(), Asking::of(request.dry_run))?;
+        let proposals = planner::release::proposals(&judged.verdicts, &backups);
+        let asked = Asked::new("release", Some(name)).because(&request.reason);
+        let mut report = one(ctx, asked, &backups, &proposals, request.dry_run, progress)?;
+        report.notes.extend(kept_by_policies(&judged));
+        Ok(vec![report])
     })
 }
 
@@ -61,7 +67,9 @@ fn named(ctx: &Context, request: &Release, progress: &dyn Progress) -> Result<Ve
                 format!("`backstop backup undelete {}` brings it back while its window lasts", gone.name),
             ));
         }
-        let report = one(ctx, &name, &backups, &proposals, request.dry_run, progress)?;
+        policies_agree(ctx, &name, &backups, &proposals, request.dry_run)?;
+        let asked = Asked::new("delete", Some(&name)).because(&request.reason);
+        let report = one(ctx, asked, &backups, &proposals, request.dry_run, progress)?;
         if report.steps.is_empty() && !report.notes.is_empty() {
             return Err(Fault::refused(
                 report.notes.join("; "),
@@ -75,39 +83,63 @@ fn named(ctx: &Context, request: &Release, progress: &dyn Progress) -> Result<Ve
 
 fn one(
     ctx: &Context,
-    name: &WorkloadName,
+    asked: Asked<'_>,
     backups: &[Backup],
     proposals: &[(&Backup, Vec<String>)],
     dry_run: bool,
     progress: &dyn Progress,
 ) -> Result<RunReport, Fault> {
+    let name = asked.about().ok_or_else(|| Fault::usage("a release concerns one workload", ""))?;
     let names: Vec<BackupName> = proposals.iter().map(|(backup, _)| backup.name.clone()).collect();
     let decision = decide(ctx, name, backups, &names, firewall::check)?;
     let allowed: Vec<(&Backup, Vec<String>)> =
         proposals.iter().filter(|(backup, _)| decision.allowed.contains(&backup.name)).cloned().collect();
     let workload = ctx.workload(name)?;
     let plan = planner::release::plan(workload, &allowed, &ctx.config.limits, ctx.now()?);
-    let mut report = carry_out(ctx, plan, dry_run, None, progress)?;
+    let asked = asked.backup(allowed.first().filter(|_| allowed.len() == 1).map(|(backup, _)| &backup.name));
+    let asked = asked.texts("backups", allowed.iter().map(|(backup, _)| backup.name.to_string()));
+    let mut report = gated(ctx, asked, plan, dry_run, None, progress)?;
     report.notes.extend(decision.refused.iter().map(|refusal| format!("{} stays: {}", refusal.backup, refusal.words)));
     Ok(report)
 }
 
-/// Retention's verdicts over a workload's backups.
+/// What may be released of a workload's backups, by built-in retention and the policies in force.
 ///
 /// # Errors
 /// When the workload is unknown or its zone is.
-pub fn verdicts(ctx: &Context, name: &WorkloadName, backups: &[Backup]) -> Result<Vec<Verdict>, Fault> {
-    let workload = ctx.workload(name)?;
-    let calendar = Calendar::of(&workload.schedule)?;
-    let offsite = planner::choice::offsite(&ctx.config, &workload.schedule);
-    let terms = Terms {
-        calendar: &calendar,
-        promised: workload.schedule.verify.map(|rule| rule.level),
-        offsite: &offsite,
-        enabled: workload.enabled,
-        now: ctx.outside.clock.now(),
+pub fn verdicts(ctx: &Context, name: &WorkloadName, backups: &[Backup]) -> Result<Vec<planner::Verdict>, Fault> {
+    let judged = retention::judge(ctx, ctx.workload(name)?, backups, &BTreeSet::new(), Asking::Looking)?;
+    Ok(judged.verdicts)
+}
+
+/// What built-in retention would have let go, had the policies agreed; a line each.
+fn kept_by_policies(judged: &retention::Judgement) -> Vec<String> {
+    let kept = judged.verdicts.iter().filter(|verdict| verdict.keep);
+    let line = |verdict: &planner::Verdict| {
+        let why = verdict.reasons.iter().find(|reason| reason.starts_with("policy `"))?;
+        Some(format!("{} stays: {why}", verdict.backup))
     };
-    Ok(planner::retention::verdicts(&terms, backups))
+    kept.filter_map(line).collect()
+}
+
+/// Refuses unless every retention policy in force lets go of what somebody named.
+fn policies_agree(
+    ctx: &Context,
+    name: &WorkloadName,
+    backups: &[Backup],
+    proposals: &[(&Backup, Vec<String>)],
+    dry_run: bool,
+) -> Result<(), Fault> {
+    let named: BTreeSet<BackupName> = proposals.iter().map(|(backup, _)| backup.name.clone()).collect();
+    let judged = retention::judge(ctx, ctx.workload(name)?, backups, &named, Asking::of(dry_run))?;
+    let mut objections = named.iter().flat_map(|backup| {
+        let lines = planner::policies::objections(backup, &judged.rulings);
+        lines.into_iter().map(move |line| format!("{backup} stays: {line}"))
+    });
+    match objections.next() {
+        None => Ok(()),
+        Some(first) => Err(Fault::refused(first, "`backstop policy explain` shows what it was asked and what it said")),
+    }
 }
 
 /// Asks the firewall about proposals, in the world as the catalog shows it now.
@@ -186,5 +218,6 @@ pub fn undelete(ctx: &Context, backup: &str, reason: &str, progress: &dyn Progre
     if !reason.is_empty() {
         plan.reasons.push(reason.to_owned());
     }
-    carry_out(ctx, plan, false, None, progress)
+    let asked = Asked::new("undelete", Some(&record.workload)).backup(Some(&record.name)).because(reason);
+    gated(ctx, asked, plan, false, None, progress)
 }

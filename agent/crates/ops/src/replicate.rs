@@ -4,8 +4,9 @@ use backstop_model::{Fault, Place, WorkloadName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::carry_out;
+use crate::carry::gated;
 use crate::context::Context;
+use crate::gate::validation::Asked;
 use crate::many;
 use crate::report::RunReport;
 use crate::request::{Replicate, Whereabouts};
@@ -35,6 +36,8 @@ pub fn replicate(ctx: &Context, request: &Replicate, progress: &dyn Progress) ->
         let to = request.to.as_ref().map(|to| to.of(&ctx.config, workload)).transpose()?;
         let asked = planner::replicate::Request { backup: backup.as_ref().map(|b| b.name.clone()), to };
         let plan = planner::replicate::plan(workload, &ctx.backups_of(name)?, &asked, ctx.now()?)?;
-        carry_out(ctx, plan, request.dry_run, None, progress).map(|report| vec![report])
+        let region = asked.to.as_ref().and_then(|place| crate::row::region_of(&ctx.config, place));
+        let gate = Asked::new("replicate", Some(name)).backup(asked.backup).text("to", asked.to).text("region", region);
+        gated(ctx, gate, plan, request.dry_run, None, progress).map(|report| vec![report])
     })
 }

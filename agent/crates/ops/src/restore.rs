@@ -1,12 +1,17 @@
 //! `backup restore`, `restore undo`.
 
-use backstop_model::{Fault, Outcome, RunId, Verb};
+use backstop_model::config::Workload;
+use backstop_model::plan::Overwrite;
+use backstop_model::policy::health::{Restored, RestoredTree};
+use backstop_model::{Action, BackupName, ExitCode, Fault, Outcome, Plan, RunId, Verb};
 use backstop_planner as planner;
 use backstop_planner::restore::{Destination, Which};
 use backstop_seams::Progress;
 
-use crate::carry::{carry_out, new_run_id};
+use crate::carry::{gated, new_run_id};
 use crate::context::Context;
+use crate::gate::health;
+use crate::gate::validation::Asked;
 use crate::report::RunReport;
 use crate::request::{Pick, Restore, Undo};
 use crate::settle;
@@ -49,12 +54,65 @@ pub fn restore(ctx: &Context, request: &Restore, progress: &dyn Progress) -> Res
     if !request.reason.is_empty() {
         plan.reasons.push(request.reason.clone());
     }
-    let mut report = carry_out(ctx, plan, request.dry_run, Some(id), progress)?;
+    let chosen = backup_of(&plan);
+    let gate = Asked::new("restore", Some(&workload.name))
+        .backup(chosen.as_ref())
+        .because(&request.reason)
+        .truth("in-place", request.to.is_none())
+        .text("to", request.to.as_ref().map(|dir| dir.display()))
+        .text("from", request.from.as_ref())
+        .text("overwrite", Some(overwrite_word(request.overwrite)))
+        .texts("include", request.selection.include.clone())
+        .texts("exclude", request.selection.exclude.clone());
+    let mut report = gated(ctx, gate, plan, request.dry_run, Some(id), progress)?;
     let written = matches!(report.outcome, Some(Outcome::Done | Outcome::Partial));
     if let Some(dir) = request.to.as_ref().filter(|_| written) {
         report.next.push(format!("what was restored stands below {}", dir.display()));
     }
+    if let Some(name) = chosen.filter(|_| written) {
+        look_at(ctx, workload, &name, request, &mut report)?;
+    }
     Ok(report)
+}
+
+/// The backup that a plan restores.
+fn backup_of(plan: &Plan) -> Option<BackupName> {
+    plan.steps.iter().find_map(|step| match &step.action {
+        Action::Materialise { backup, .. } | Action::RestoreInto { backup, .. } => Some(backup.clone()),
+        _ => None,
+    })
+}
+
+const fn overwrite_word(overwrite: Overwrite) -> &'static str {
+    match overwrite {
+        Overwrite::Never => "never",
+        Overwrite::IfNewer => "if-newer",
+        Overwrite::Always => "always",
+    }
+}
+
+/// Shows what was restored to the health checks that are bound. What they find is told; nothing is taken back.
+fn look_at(
+    ctx: &Context,
+    workload: &Workload,
+    name: &BackupName,
+    request: &Restore,
+    report: &mut RunReport,
+) -> Result<(), Fault> {
+    let policies = health::policies(ctx, workload);
+    if policies.is_empty() {
+        return Ok(());
+    }
+    let backup = ctx.backup(name.as_str())?;
+    let dir = request.to.clone().unwrap_or_else(|| "/".into());
+    let restored = Restored { tree: Some(RestoredTree { dir, strip: "/".into() }), ..Restored::default() };
+    for judged in health::check(ctx, None, workload, &backup, &restored)? {
+        if !judged.passed && report.code == ExitCode::Ok {
+            report.code = ExitCode::Findings;
+        }
+        report.notes.push(judged.words);
+    }
+    Ok(())
 }
 
 /// Puts the old tree back after a restore in place.
@@ -92,5 +150,6 @@ pub fn undo(ctx: &Context, request: &Undo, progress: &dyn Progress) -> Result<Ru
     if !request.reason.is_empty() {
         plan.reasons.push(request.reason.clone());
     }
-    carry_out(ctx, plan, false, Some(undo), progress)
+    let gate = Asked::new("restore-undo", Some(&workload.name)).because(&request.reason).text("run", Some(&id));
+    gated(ctx, gate, plan, false, Some(undo), progress)
 }

@@ -4,8 +4,9 @@ use backstop_model::{Fault, WorkloadName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::carry_out;
+use crate::carry::gated;
 use crate::context::Context;
+use crate::gate::validation::Asked;
 use crate::many;
 use crate::report::RunReport;
 use crate::request::Verify;
@@ -35,6 +36,10 @@ pub fn verify(ctx: &Context, request: &Verify, progress: &dyn Progress) -> Resul
             settle::before(ctx, name, progress)?;
         }
         let plans = planner::verify::plans(workload, &ctx.backups_of(name)?, &asked, &ctx.staging(), ctx.now()?)?;
-        plans.into_iter().map(|plan| carry_out(ctx, plan, request.dry_run, None, progress)).collect()
+        let gate = || {
+            let asked = Asked::new("verify", Some(name)).backup(asked.backup.as_ref());
+            asked.text("level", request.level).text("place", request.place.as_ref())
+        };
+        plans.into_iter().map(|plan| gated(ctx, gate(), plan, request.dry_run, None, progress)).collect()
     })
 }

@@ -14,6 +14,7 @@
 //!   does not count: it is the work of a wrong clock, or of somebody who wants real backups to be skipped.
 
 use backstop_model::config::{Schedule, TimeOfDay, Weekday};
+use backstop_model::policy::CivilTime;
 use backstop_model::{Advice, Backup, BackupState, CopyState, ExitCode, Fault, Span, Tier, Timestamp};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -106,6 +107,12 @@ impl Calendar {
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// An instant as the clocks of the zone show it.
+    #[must_use]
+    pub fn civil(&self, instant: Timestamp) -> CivilTime {
+        CivilTime::of(&instant.to_zoned(self.zone.clone()))
     }
 
     /// The period an instant belongs to.

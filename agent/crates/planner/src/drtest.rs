@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use backstop_model::config::Workload;
-use backstop_model::{Action, Backup, BackupName, Copy, Fault, Place, Plan, Timestamp, Verb};
+use backstop_model::{Action, Backup, BackupName, Copy, Fault, Place, Plan, PolicyName, Timestamp, Verb};
 
 use crate::choice;
 use crate::verify::scratch;
@@ -16,6 +16,8 @@ pub struct Request {
     /// From the copy at this place. Otherwise from the first place of the schedule's copies that has a sound one: the
     /// disaster to rehearse is the one in which home is gone.
     pub from: Option<Place>,
+    /// Health-check policies that what was restored is shown to.
+    pub policies: Vec<PolicyName>,
 }
 
 /// Plans a DR test of `workload` below `staging`, an absolute path that the caller owns.
@@ -52,9 +54,13 @@ pub fn plan(
         Some(health) => {
             plan.push(Action::CheckHealth { argv: health.argv.clone(), dir: dir.clone(), timeout: health.timeout });
         }
-        None => {
-            plan.reasons.push("no health command is configured: the tree is compared, nothing is started".to_owned())
+        None if request.policies.is_empty() => {
+            plan.reasons.push("no health command is configured: the tree is compared, nothing is started".to_owned());
         }
+        None => {}
+    }
+    for policy in &request.policies {
+        plan.push(Action::AskHealth { policy: policy.clone(), backup: name.clone(), dir: dir.clone() });
     }
     plan.push(Action::RemoveDirectory { dir }).always = true;
     Ok(plan)
@@ -125,7 +131,7 @@ mod tests {
         let mut b = offsite(backup("a", t("2026-05-19T02:00:00Z"), &[]));
         b.copies[1].proofs.push(proof(Level::L2, false, t(NOW)));
         assert!(planned(&[b.clone()], &Request::default(), false).expect("a plan")[1].contains("vault:main"));
-        let asked = Request { backup: Some(b.name.clone()), from: Some(place("vault:offsite")) };
+        let asked = Request { backup: Some(b.name.clone()), from: Some(place("vault:offsite")), policies: Vec::new() };
         assert!(planned(&[b], &asked, false).expect("a plan")[1].contains("vault:offsite"));
     }
 

@@ -108,6 +108,7 @@ pub fn check(plan: &Plan) -> Vec<Lint> {
             | Action::CheckCopy { .. }
             | Action::CompareTree { .. }
             | Action::CheckHealth { .. }
+            | Action::AskHealth { .. }
             | Action::RestoreInto { .. } => {}
         }
     }
@@ -127,6 +128,7 @@ fn destroys_in(verb: Verb, action: &Action) -> bool {
         | Action::Materialise { .. }
         | Action::CompareTree { .. }
         | Action::CheckHealth { .. }
+        | Action::AskHealth { .. }
         | Action::RemoveDirectory { .. }
         | Action::RestoreInto { .. }
         | Action::SwapIn { .. }

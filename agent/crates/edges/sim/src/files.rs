@@ -172,6 +172,14 @@ impl Files for SimFiles {
         self.change("remove", path, remove, || {})
     }
 
+    fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+        self.look("read", dir)?;
+        let top = key(dir);
+        let entries = self.disk.lock();
+        let files = entries.tree(&top).map(|(path, _)| Path::new("/").join(String::from_utf8_lossy(path).as_ref()));
+        Ok(files.filter(|path| path.parent() == Some(dir)).collect())
+    }
+
     fn read_config(&self, dir: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, Fault> {
         self.look("read", dir)?;
         let top = key(dir);

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use backstop_model::config::WorkloadKind;
 use backstop_model::plan::{Overwrite, Selection};
+use backstop_model::policy::health::{Restored as Standing, RestoredTree};
 use backstop_model::run::{Checked, Restored, StepOutput};
 use backstop_model::tree::TroubleKind;
-use backstop_model::{Advice, BackupName, Bytes, CopyState, ExitCode, Fault, Level, Place, Timestamp};
+use backstop_model::{Advice, BackupName, Bytes, CopyState, ExitCode, Fault, Level, Place, PolicyName, Timestamp};
 use backstop_seams::ProbeAnswer;
 use backstop_vault::{CheckRequest, VaultError};
 
 use super::{Done, Worker, vault_fault};
+use crate::gate::health;
 use crate::ledger::CatalogLedger;
 
 impl Worker<'_> {
@@ -139,6 +141,22 @@ impl Worker<'_> {
                 Err(findings(format!("the health command did not start: {why}"), "check `health.command`"))
             }
         }
+    }
+
+    /// Shows the tree to a policy. One that is bound no more has nothing to say.
+    pub(super) fn ask_health(&self, policy: &PolicyName, backup: &BackupName, dir: &Path) -> Done {
+        self.progress.stage(&format!("asking the health check {policy}"));
+        let record = self.record(backup)?;
+        let workload = self.ctx.workload_of(&record)?;
+        let tree = RestoredTree { dir: dir.to_owned(), strip: "/".into() };
+        let restored = Standing { tree: Some(tree), ..Standing::default() };
+        let judged = health::check(self.ctx, Some(policy), workload, &record, &restored)?;
+        let words: Vec<String> = judged.iter().map(|judged| judged.words.clone()).collect();
+        if judged.iter().any(|judged| !judged.passed) {
+            return Err(findings(words.join("; "), "`backstop policy explain` shows what it was asked"));
+        }
+        let detail = if words.is_empty() { format!("policy `{policy}` is bound no more") } else { words.join("; ") };
+        Ok(StepOutput::Checked(Checked { level: Level::L5, bytes: 0, sample_ppm: 1_000_000, detail }))
     }
 
     /// Where the workload's tree stands inside a directory it was restored into: the root, if it has one alone.

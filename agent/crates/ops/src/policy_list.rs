@@ -1,0 +1,198 @@
+//! `policy list` and `policy inspect`: which policies there are, whether they are in force, and what holds where they
+//! are not.
+
+use std::path::{Path, PathBuf};
+
+use backstop_model::policy::standing::SteppedBack;
+use backstop_model::policy::{Fault as PolicyFault, PolicyConfig, World};
+use backstop_model::{Advice, ExitCode, Fault, PolicyName, Timestamp};
+use backstop_policy::{Facts, Manifest, Policy};
+use serde::Serialize;
+
+use crate::context::{Context, Outside};
+use crate::gate::{load, record};
+
+/// The policies of the configuration.
+#[derive(Debug, Clone, Serialize)]
+pub struct Listed {
+    /// The configuration and components in force, in one word.
+    pub generation: String,
+    /// By name.
+    pub policies: Vec<Shown>,
+}
+
+/// One policy.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    /// Its name.
+    pub name: PolicyName,
+    /// What it decides.
+    pub world: World,
+    /// How far it is in force, as the configuration says.
+    pub mode: String,
+    /// Patterns over workloads; empty for all.
+    pub applies_to: Vec<String>,
+    /// How it stands.
+    pub standing: Standing,
+    /// Why it is not in force, or stepped back; in one line.
+    pub why: Option<String>,
+    /// What holds while it finds no answer.
+    pub safe_default: &'static str,
+    /// SHA-256 of the component; empty when it cannot be read.
+    pub digest: String,
+    /// What is configured.
+    pub config: PolicyConfig,
+    /// What can be told of the component.
+    pub facts: Option<Facts>,
+    /// Faults in a row.
+    pub faults: u32,
+    /// The newest fault.
+    pub last_fault: Option<(Timestamp, PolicyFault)>,
+    /// Since when and why it is back in shadow.
+    pub stepped_back: Option<SteppedBack>,
+}
+
+/// How a policy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Its answers count, where its mode says so.
+    InForce,
+    /// Asked and recorded only.
+    Shadow,
+    /// It failed too often.
+    SteppedBack,
+    /// It could not be loaded.
+    NotLoaded,
+}
+
+impl Standing {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Standing::InForce => "in force",
+            Standing::Shadow => "shadow",
+            Standing::SteppedBack => "stepped back",
+            Standing::NotLoaded => "NOT IN FORCE",
+        }
+    }
+}
+
+/// What holds where a policy of a world finds no answer.
+#[must_use]
+pub const fn safe_default(world: World) -> &'static str {
+    match world {
+        World::Retention => "the calendar alone gives tiers, and everything is kept",
+        World::Validation => "every request it is bound to is refused",
+        World::AlertSink => "alerts are tried again, then kept and logged",
+        World::HealthCheck => "health is unknown, which is not a pass",
+    }
+}
+
+/// Every policy of the configuration; loads all of them.
+///
+/// # Errors
+/// When no engine can be made, or the catalog cannot be read.
+pub fn list(ctx: &Context) -> Result<Listed, Fault> {
+    let mut policies = Vec::new();
+    for world in World::ALL {
+        if ctx.config.policies.values().any(|policy| policy.world == world) {
+            for policy in load::policies(ctx, world)?.policies() {
+                policies.push(shown(ctx, policy)?);
+            }
+        }
+    }
+    policies.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Listed { generation: load::generation(ctx), policies })
+}
+
+/// One policy of the configuration.
+///
+/// # Errors
+/// `NotFound` with the names there are.
+pub fn named(ctx: &Context, name: &PolicyName) -> Result<Shown, Fault> {
+    let config = configured(ctx, name)?;
+    let set = load::policies(ctx, config.world)?;
+    let policy = set.get(name).ok_or_else(|| unknown(ctx, name))?;
+    shown(ctx, policy)
+}
+
+/// What binds a policy.
+///
+/// # Errors
+/// `NotFound` with the names there are.
+pub(crate) fn configured<'c>(ctx: &'c Context, name: &PolicyName) -> Result<&'c PolicyConfig, Fault> {
+    ctx.config.policies.get(name).ok_or_else(|| unknown(ctx, name))
+}
+
+fn unknown(ctx: &Context, name: &PolicyName) -> Fault {
+    let known: Vec<&str> = ctx.config.policies.keys().map(PolicyName::as_str).collect();
+    let hint = match known.len() {
+        0 => "none is configured: `[policy.NAME]` in `policies/*.toml` binds one".to_owned(),
+        _ => format!("configured are: {}", known.join(", ")),
+    };
+    Fault::not_found(format!("there is no policy `{name}`"), hint)
+}
+
+fn shown(ctx: &Context, policy: &Policy) -> Result<Shown, Fault> {
+    let config = policy.config();
+    let known = record::standing(ctx, policy)?;
+    let standing = match (policy.fault(), &known.stepped_back, config.mode) {
+        (Some(_), ..) => Standing::NotLoaded,
+        (None, Some(_), _) => Standing::SteppedBack,
+        (None, None, backstop_model::policy::Mode::Shadow) => Standing::Shadow,
+        (None, None, _) => Standing::InForce,
+    };
+    let why = policy.fault().map(|fault| fault.message.clone());
+    Ok(Shown {
+        name: config.name.clone(),
+        world: config.world,
+        mode: config.mode.to_string(),
+        applies_to: config.applies_to.clone(),
+        standing,
+        why: why.or_else(|| known.stepped_back.as_ref().map(|back| back.why.clone())),
+        safe_default: safe_default(config.world),
+        digest: policy.digest().to_owned(),
+        config: config.clone(),
+        facts: policy.facts().cloned(),
+        faults: known.faults,
+        last_fault: known.last_fault,
+        stepped_back: known.stepped_back,
+    })
+}
+
+/// A component's file, whether it is bound or not.
+#[derive(Debug, Clone, Serialize)]
+pub struct File {
+    /// The file.
+    pub path: PathBuf,
+    /// What can be told of it.
+    pub facts: Facts,
+    /// Its manifest, or why it cannot be read.
+    pub manifest: Option<Result<Manifest, String>>,
+    /// Whether a signature stands beside it.
+    pub signed: bool,
+}
+
+/// Looks at a component without running it.
+///
+/// # Errors
+/// A file that is not there, or that is no component for one of the worlds.
+pub fn file(outside: &Outside, path: &Path) -> Result<File, Fault> {
+    let missing = || Fault::not_found(format!("there is no file `{}`", path.display()), "");
+    let bytes = outside.files.read(path)?.ok_or_else(missing)?;
+    let facts = backstop_policy::inspect(&bytes).map_err(|fault| no_policy(path, &fault.message))?;
+    let manifest = outside.files.read(&path.with_extension("manifest"))?.map(|bytes| Manifest::parse(&bytes));
+    let signed = outside.files.exists(&path.with_extension("sig"))?;
+    Ok(File { path: path.to_owned(), facts, manifest, signed })
+}
+
+fn no_policy(path: &Path, why: &str) -> Fault {
+    Fault::new(
+        ExitCode::Findings,
+        Advice::CallAPerson,
+        format!("`{}` is no policy: {why}", path.display()),
+        "`backstop policy new` makes a project that builds one",
+    )
+}
