@@ -4,7 +4,7 @@
 
 pub mod retention {
     wit_bindgen::generate!({
-        path: "../../wit/1.0.0",
+        path: "wit",
         world: "retention",
         pub_export_macro: true,
         export_macro_name: "export_retention",
@@ -15,7 +15,7 @@ pub mod retention {
 
 pub mod validation {
     wit_bindgen::generate!({
-        path: "../../wit/1.0.0",
+        path: "wit",
         world: "validation",
         pub_export_macro: true,
         export_macro_name: "export_validation",
@@ -30,7 +30,7 @@ pub mod validation {
 
 pub mod alert_sink {
     wit_bindgen::generate!({
-        path: "../../wit/1.0.0",
+        path: "wit",
         world: "alert-sink",
         pub_export_macro: true,
         export_macro_name: "export_alert_sink",
@@ -45,7 +45,7 @@ pub mod alert_sink {
 
 pub mod health_check {
     wit_bindgen::generate!({
-        path: "../../wit/1.0.0",
+        path: "wit",
         world: "health-check",
         pub_export_macro: true,
         export_macro_name: "export_health_check",
