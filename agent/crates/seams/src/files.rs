@@ -92,15 +92,6 @@ pub trait Files: Send + Sync {
     /// When it cannot be read.
     fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, Fault>;
 
-    /// Removes what killed writers left half written in the store at `url`, if its last change is older than `age`;
-    /// returns how many. A store that leaves nothing behind has none.
-    ///
-    /// # Errors
-    /// When it cannot be looked at, or something cannot be removed.
-    fn sweep(&self, _url: &str, _now: Timestamp, _age: Span) -> Result<u64, Fault> {
-        Ok(0)
-    }
-
     /// The configuration directory's files in the order in which they are read.
     ///
     /// # Errors
