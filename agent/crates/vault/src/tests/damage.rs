@@ -1,5 +1,6 @@
 //! Damage: each kind gives its own clear answer, names what it touches, and leaves the rest restorable.
 
+use super::fragile::{End, Fragile};
 use super::*;
 use crate::{CheckRequest, CheckSummary, Ledger, PackCheck, VaultError};
 
@@ -82,6 +83,36 @@ fn a_truncated_pack_is_told_from_a_missing_one() {
     assert_first_is_hurt(&world, &a, &b_tree, &b, "bytes instead of");
     world.store().delete(&path).expect("deletes");
     assert_first_is_hurt(&world, &a, &b_tree, &b, "is missing");
+}
+
+#[test]
+fn a_store_that_fails_is_no_damage_and_its_object_s_length_tells_a_pack_that_was_cut_off() {
+    use crate::read::short_read;
+
+    let (world, _, a, ..) = two();
+    let (path, bytes) = pack_of(&world, &a);
+    let end = bytes.len() as u64;
+    let told = |store: &Store| {
+        let source = object_store::Error::Generic { store: "fragile", source: "a bad day".into() };
+        short_read(store, VaultError::Store { object: path.clone(), source }, &path, end)
+    };
+    let error = told(world.store());
+    assert!(
+        matches!(error, VaultError::Store { .. }) && !error.is_damage(),
+        "whole, so the store has a bad day: {error}"
+    );
+    // A store that does not even tell the length says nothing about the object.
+    let dying = Fragile::new(&world.inner, Some((0, End::Before)));
+    let store = Store::new(Arc::clone(&dying) as _, None, "fragile");
+    store.put_new("packs/x", vec![1]).expect_err("the change that fails");
+    assert!(dying.is_dead());
+    let error = told(&store);
+    assert!(matches!(error, VaultError::Store { .. }) && !error.is_damage(), "{error}");
+    replace(&world, &path, &bytes[..bytes.len() - 1]);
+    let error = told(world.store());
+    assert!(error.is_damage() && error.to_string().contains("shorter than recorded"), "{error}");
+    world.store().delete(&path).expect("deletes");
+    assert!(matches!(told(world.store()), VaultError::Missing { .. }));
 }
 
 #[test]
