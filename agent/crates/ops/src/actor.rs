@@ -8,7 +8,9 @@ mod trash;
 
 use backstop_model::config::WorkloadKind;
 use backstop_model::run::{SnapshotMade, StepOutput};
-use backstop_model::{Action, Backup, BackupName, BackupState, CopyState, Fault, Place, Run, SnapshotId, Step};
+use backstop_model::{
+    Action, Advice, Backup, BackupName, BackupState, CopyState, ExitCode, Fault, Place, Run, SnapshotId, Span, Step,
+};
 use backstop_saga::{Actor, Outputs, Token};
 use backstop_seams::Progress;
 use backstop_vault::{BackupRequest, Description, Snapshot, Vault, VaultError};
@@ -76,7 +78,10 @@ impl<'a> Worker<'a> {
         };
         self.progress.stage(&format!("backing up {}", workload.name));
         let request = BackupRequest { about, compare_with, grace: self.ctx.config.limits.prune_grace };
-        let made = vault.back_up(&*source, &request, self.progress).map_err(|error| vault_fault(&error))?;
+        let made = vault.back_up(&*source, &request, self.progress).map_err(|error| match error {
+            VaultError::Overtaken => overtaken(request.grace),
+            other => vault_fault(&other),
+        })?;
         Ok(StepOutput::Snapshot(SnapshotMade {
             stored: made.stored,
             read: made.read,
@@ -148,6 +153,15 @@ impl Actor for Worker<'_> {
             | Action::PrunePacks { .. } => Ok(()),
         }
     }
+}
+
+/// Nothing is lost: what this try stored is used by the next, unless that takes as long.
+fn overtaken(grace: Span) -> Fault {
+    let message = format!(
+        "prunes gave back space that this backup relied on: it took longer than `limits.prune_grace` ({grace})"
+    );
+    let hint = "raise `limits.prune_grace` above the longest backup, then run the same command again";
+    Fault::new(ExitCode::Temporary, Advice::Retry, message, hint)
 }
 
 /// The kept snapshot of a backup, by its name inside.

@@ -45,6 +45,13 @@ pub fn trigger(ctx: &Context, request: &Trigger, progress: &dyn Progress) -> Res
     let mut report = gated(ctx, asked, plan, request.dry_run, None, progress)?;
     report.notes.extend(tiers.notes);
     report.notes.extend(waiting);
+    let grace = ctx.config.limits.prune_grace;
+    if report.took.as_millis() > grace.as_millis() / 2 {
+        let took = report.took.human();
+        report.notes.push(format!(
+            "it took {took}, more than half of `limits.prune_grace` ({grace}): raise that, or prunes may overtake the next"
+        ));
+    }
     let missing: Vec<String> = workload.schedule.copies.iter().map(ToString::to_string).collect();
     if !missing.is_empty() && report.run.is_some() {
         report.next.push(format!(

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstop_catalog::{Catalog, RunFilter};
 use backstop_config::{Overrides, SourceFile, load};
 use backstop_model::{BackupState, CopyState, Fault, Level, Outcome, Span, StepId};
 use backstop_saga::Injection;
-use backstop_seams::Silent;
+use backstop_seams::{Progress, Silent, Tick};
 use backstop_sim::{Process, World};
 use backstop_vault::{Secret, Store};
 
@@ -429,6 +430,56 @@ fn a_release_stuck_on_a_vault_that_is_out_does_not_hold_back_a_backup_at_home() 
     let record = stage.ctx.backup(&oldest).expect("recorded");
     assert_eq!(record.state, BackupState::Present);
     assert!(record.copies.iter().all(|copy| copy.state == CopyState::Present), "{:?}", record.copies);
+    stage.sound(aside(&stage.ctx));
+}
+
+/// Days go by in the middle of a backup, with prunes in them.
+struct Slow<'a> {
+    stage: &'a Stage,
+    prunes: bool,
+    begun: AtomicBool,
+}
+
+impl Progress for Slow<'_> {
+    fn tick(&self, _: Tick) {
+        if self.begun.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        for _ in 0..2 {
+            self.stage.world.clock().advance(Span::from_days(3));
+            if self.prunes {
+                self.stage.sound(sweep(&self.stage.ctx));
+            }
+        }
+    }
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_backup_that_outlasts_the_grace_of_prunes_says_so_and_nothing_is_lost() {
+    let request = Trigger { workload: docs(), tier: None, mode: None, dry_run: false };
+    let slow = |stage: &Stage, prunes| {
+        let watch = Slow { stage, prunes, begun: AtomicBool::new(false) };
+        let report = backup::trigger(&stage.ctx, &request, &watch).expect("begins");
+        assert!(watch.begun.load(Ordering::SeqCst), "days went by");
+        report
+    };
+    let alone = Stage::set();
+    let report = slow(&alone, false);
+    assert_eq!(report.outcome, Some(Outcome::Done), "{:?}", report.fault);
+    assert!(report.notes.iter().any(|note| note.contains("`limits.prune_grace`")), "{:?}", report.notes);
+
+    let stage = Stage::set();
+    released(&stage);
+    let report = slow(&stage, true);
+    let fault = report.fault.expect("what it relied on was pruned");
+    assert_eq!(fault.code, backstop_model::ExitCode::Temporary, "{fault}");
+    assert!(fault.message.contains("(2d)") && fault.hint.contains("`limits.prune_grace`"), "{fault} {}", fault.hint);
+    stage.sound(trigger(&stage.ctx));
+    stage.is_sound("a backup that was overtaken");
+    proved(&stage);
     stage.sound(aside(&stage.ctx));
 }
 
