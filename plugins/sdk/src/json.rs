@@ -125,7 +125,7 @@ impl Json {
         match value {
             Value::Text(text) => quote(&mut self.written, text),
             Value::Whole(whole) => self.written.push_str(&whole.to_string()),
-            Value::Real(real) => self.written.push_str(&real.to_string()),
+            Value::Real(real) => self.written.push_str(&crate::settings::decimal(*real)),
             Value::Truth(truth) => self.written.push_str(if *truth { "true" } else { "false" }),
             Value::Texts(texts) => self.nest('[', ']', |json| texts.iter().for_each(|text| List(json).text(text))),
             Value::Wholes(wholes) => {

@@ -199,11 +199,40 @@ pub fn shown(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         Value::Whole(whole) => whole.to_string(),
-        Value::Real(real) => real.to_string(),
+        Value::Real(real) => decimal(*real),
         Value::Truth(truth) => truth.to_string(),
         Value::Texts(texts) => texts.join(", "),
         Value::Wholes(wholes) => wholes.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// A number with at most six digits behind the point, or as `1.5e20` where it is very large or small. What the standard
+/// library has for this is exact, and a third of a component's size.
+pub(crate) fn decimal(real: f64) -> String {
+    const LARGE: f64 = 1e12;
+    let (sign, mut size) = (if real < 0.0 { "-" } else { "" }, real.abs());
+    let mut exponent = 0;
+    if size != 0.0 && !(1e-4..LARGE).contains(&size) {
+        while size >= 10.0 {
+            (size, exponent) = (size / 10.0, exponent + 1);
+        }
+        while size < 1.0 {
+            (size, exponent) = (size * 10.0, exponent - 1);
+        }
+    }
+    // Below 10^12, so that millionths fit.
+    let millionths = (size * 1e6 + 0.5) as u64;
+    let mut shown = format!("{sign}{}", millionths / 1_000_000);
+    let fraction = format!("{:06}", millionths % 1_000_000);
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        shown.push('.');
+        shown.push_str(fraction);
+    }
+    if exponent != 0 {
+        shown.push_str(&format!("e{exponent}"));
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -220,6 +249,15 @@ mod tests {
         let error = settings.only(&["keep", "until", "a."]).expect_err("`kepp` is not known");
         assert_eq!(error, "setting `kepp` is not known: there are keep, until, a.");
         assert_eq!(settings.only(&["keep", "kepp", "a."]), Ok(()));
+    }
+
+    #[test]
+    fn numbers_read_back_within_a_millionth() {
+        for real in [0.0, 1.0, -1.5, 0.25, 1234.567891, 99.9999999, 0.0001, 9e11, 1e12, 1e15, -2.5e300, 1e-7, 5e-324] {
+            let read: f64 = decimal(real).parse().expect("a number");
+            assert!((read - real).abs() <= (real.abs() * 1e-6).max(1e-6), "{real}: {}", decimal(real));
+        }
+        assert_eq!([decimal(1.0), decimal(-1.5), decimal(2.5e20)], ["1", "-1.5", "2.5e20"]);
     }
 
     #[test]

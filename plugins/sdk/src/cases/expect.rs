@@ -229,11 +229,10 @@ impl Release {
 fn several(what: &str, wanted: Option<&Several>, got: &BTreeSet<&str>, names: &[&str], found: &mut Vec<String>) {
     match wanted {
         None => {}
+        Some(Several::Count(count)) if got.len() == *count => {}
         Some(Several::Count(count)) => {
-            if got.len() != *count {
-                let shown = list(names.iter().copied().filter(|name| got.contains(name)));
-                found.push(format!("{what}: expected {count}, got {}: {shown}", got.len()));
-            }
+            let shown = list(names.iter().copied().filter(|name| got.contains(name)));
+            found.push(format!("{what}: expected {count}, got {}: {shown}", got.len()));
         }
         Some(Several::Names(wanted)) => {
             let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
