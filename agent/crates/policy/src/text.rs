@@ -7,6 +7,9 @@ pub(crate) const LINE_MAX: usize = 500;
 /// direction or cannot be seen are escaped, and it is cut to at most `most` bytes, with `…` where something was cut.
 pub(crate) fn untrusted(raw: &str, most: usize) -> String {
     const CUT: char = '…';
+    if raw.len() <= most && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return raw.to_owned();
+    }
     let mut line = String::with_capacity(raw.len().min(most));
     for c in raw.chars() {
         let before = line.len();

@@ -226,3 +226,88 @@ fn allows(grant: &HttpGrant, url: &Url) -> bool {
         && host.is_some_and(|host| host == grant.host.trim_start_matches('[').trim_end_matches(']'))
         && url.port_or_known_default() == Some(grant.port.unwrap_or(default))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nowhere;
+
+    impl Outward for Nowhere {
+        fn secret(&self, _: &SecretRef) -> Result<Vec<u8>, String> {
+            Ok(b"s3cr3t\r\nx-evil: 1".to_vec())
+        }
+        fn send(&self, _: HttpRequest) -> Result<HttpResponse, HttpFailure> {
+            Ok(HttpResponse { status: 42, retry_after: None, body: Vec::new() })
+        }
+    }
+
+    fn web() -> Web {
+        let host = HttpGrant { tls: true, host: "a.example".to_owned(), port: None, private: false };
+        let secrets = vec![("token".to_owned(), SecretRef::Env("TOKEN".to_owned()))];
+        Web::new(Arc::new(Nowhere), &Grants { http: vec![host], secrets, probes: Vec::new() })
+    }
+
+    fn text(text: &str) -> Vec<Piece> {
+        vec![Piece::Text(text.to_owned())]
+    }
+
+    fn draft() -> Draft {
+        let url = text("https://a.example/x");
+        Draft { method: "POST".to_owned(), url, headers: Vec::new(), body: text("hello"), timeout_ms: 1000 }
+    }
+
+    fn refusal(change: impl FnOnce(&mut Draft)) -> String {
+        let mut draft = draft();
+        change(&mut draft);
+        web().prepare(draft).expect_err("it is refused").message
+    }
+
+    /// Nothing can be smuggled into a request beside what it says.
+    #[test]
+    fn requests_that_could_smuggle_are_refused() {
+        let header = |name: &str, value: &str| {
+            let field = (name.to_owned(), text(value));
+            refusal(|draft| draft.headers.push(field))
+        };
+        assert_eq!(header("x-a", "b\r\nx-c: d"), "the header field `x-a` holds a control character");
+        assert_eq!(header("x-a\r\nx-b", "c"), "\"x-a\\r\\nx-b\" is no name of a header field");
+        assert_eq!(header("Host", "b.example"), "the header field `host` is not the plugin's to set");
+        assert_eq!(
+            header("Transfer-Encoding", "chunked"),
+            "the header field `transfer-encoding` is not the plugin's to set"
+        );
+        assert_eq!(
+            refusal(|draft| draft.method = "DELETE".to_owned()),
+            "method \"DELETE\" is none of GET, POST, PUT, PATCH"
+        );
+        let secret = ("authorization".to_owned(), vec![Piece::Secret("token".to_owned())]);
+        assert_eq!(
+            refusal(|draft| draft.headers.push(secret)),
+            "the header field `authorization` holds a control character"
+        );
+    }
+
+    #[test]
+    fn requests_beyond_the_limits_are_refused() {
+        let long = |length| text(&"x".repeat(length));
+        assert_eq!(refusal(|draft| draft.body = long(BODY_MAX + 1)), "the body has more than 1048576 bytes");
+        assert_eq!(refusal(|draft| draft.url.extend(long(URL_MAX))), "the URL has more than 8192 bytes");
+        assert_eq!(refusal(|draft| draft.timeout_ms = 0), "a timeout has 1 to 30000 milliseconds");
+        assert_eq!(refusal(|draft| draft.timeout_ms = 30_001), "a timeout has 1 to 30000 milliseconds");
+        let fields = || (0..33).map(|at| (format!("x-{at}"), text("1")));
+        assert_eq!(refusal(|draft| draft.headers.extend(fields())), "a request has at most 32 header fields");
+        let mut web = web();
+        assert!((0..8).all(|_| web.prepare(draft()).is_ok()));
+        let ninth = web.prepare(draft()).expect_err("one too many");
+        assert_eq!(ninth.message, "at most 8 requests are sent in one call");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_http_is_a_failure() {
+        let mut web = web();
+        let request = web.prepare(draft()).expect("granted");
+        let failure = web.send(request, Duration::from_secs(1)).expect_err("no HTTP");
+        assert_eq!(failure.kind, HttpFailureKind::Unreachable);
+    }
+}

@@ -321,3 +321,20 @@ fn every_world_has_components_that_load() {
         assert_eq!(only(&set).fault(), None, "{world}");
     }
 }
+
+/// What stands in `policies/` is loaded with its manifest, as it is.
+#[test]
+fn every_ready_made_policy_is_loaded() {
+    let engine = engine();
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../policies");
+    let files = std::fs::read_dir(folder).expect("the ready-made policies").map(|entry| entry.expect("a file").path());
+    let components: Vec<_> = files.filter(|file| file.extension().is_some_and(|ending| ending == "wasm")).collect();
+    assert!(components.len() >= 10, "{components:?}");
+    for file in components {
+        let bytes = std::fs::read(&file).expect("read");
+        let world = inspect(&bytes).unwrap_or_else(|fault| panic!("{}: {}", file.display(), fault.message)).world;
+        let manifest = Some(std::fs::read(file.with_extension("manifest")).expect("a manifest"));
+        let set = load(&engine, Candidate { manifest, ..candidate(world, bytes) });
+        assert_eq!(only(&set).fault(), None, "{}", file.display());
+    }
+}
