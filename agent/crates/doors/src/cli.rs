@@ -8,6 +8,7 @@ mod act;
 mod ask;
 mod help;
 mod manual;
+mod policy;
 mod progress;
 mod query;
 mod screen;
@@ -80,13 +81,17 @@ fn dispatch(cli: tree::Cli, wire: &dyn Wiring, screen: &mut Screen) -> Result<Ex
         tree::Command::Man(arguments) => manual::man(&arguments, options, wire, screen),
         tree::Command::Doctor => query::doctor(options, wire, screen),
         tree::Command::Config(tree::Config::Check) => query::config_check(options, wire, screen),
+        tree::Command::Policy(verb) if policy::is_loose(&verb) => policy::loose(&verb, options, wire, screen),
         command => {
             let ctx = wire.context(options).inspect_err(|fault| query::point_out(fault, options, wire, screen))?;
             let call = Call { ctx: &ctx, options, wire };
-            match query::query(&call, command, screen)? {
-                query::Asked::Answered(code) => Ok(code),
-                query::Asked::Not(command) => act::act(&call, *command, screen),
-            }
+            let done = match query::query(&call, command, screen) {
+                Ok(query::Asked::Answered(code)) => Ok(code),
+                Ok(query::Asked::Not(command)) => act::act(&call, *command, screen),
+                Err(fault) => Err(fault),
+            };
+            policy::flush(&call, screen);
+            done
         }
     }
 }

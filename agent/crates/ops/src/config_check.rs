@@ -8,6 +8,7 @@ use backstop_model::config::Config;
 use serde::Serialize;
 
 use crate::context::Outside;
+use crate::policy_list::{self, Lacking};
 
 pub use backstop_config::Problem;
 
@@ -28,6 +29,10 @@ pub struct Checked {
     pub schedules: usize,
     /// How many workloads.
     pub workloads: usize,
+    /// How many policies.
+    pub policies: usize,
+    /// Those of which the component cannot be loaded, or fails the simplest question.
+    pub not_in_force: Vec<Lacking>,
     /// Worth knowing though nothing is wrong.
     pub notes: Vec<String>,
 }
@@ -51,6 +56,8 @@ pub fn check(outside: &Outside) -> Result<Checked, Fault> {
         vaults: 0,
         schedules: 0,
         workloads: 0,
+        policies: 0,
+        not_in_force: Vec::new(),
         notes: Vec::new(),
     };
     match backstop_config::load(&files, &Overrides::default()) {
@@ -60,6 +67,8 @@ pub fn check(outside: &Outside) -> Result<Checked, Fault> {
             checked.vaults = config.vaults.len();
             checked.schedules = config.schedules.len();
             checked.workloads = config.workloads.len();
+            checked.policies = config.policies.len();
+            checked.not_in_force = policy_list::tried(outside, &config)?;
             checked.notes = notes(&config);
         }
     }

@@ -7,7 +7,7 @@ use backstop_model::{Bytes, Fault, Span, Timestamp};
 use serde::Serialize;
 
 use crate::context::Outside;
-use crate::{Context, agenda, apart, config_check};
+use crate::{Context, agenda, apart, config_check, policy_list};
 
 /// Room below which the next backup is in doubt, whatever its size.
 const ROOM_MIN: Bytes = Bytes(1_000_000_000);
@@ -67,6 +67,7 @@ pub fn doctor(outside: &Outside, ctx: Result<&Context, Fault>) -> Result<Diagnos
             }
             findings.workloads(ctx);
             findings.left_behind(ctx, now);
+            findings.policies(ctx);
         }
     }
     let worst = findings.0.iter().map(|finding| finding.gravity).max().unwrap_or(Gravity::Fine);
@@ -95,6 +96,11 @@ impl Findings {
             Ok(checked) => {
                 let what = format!("valid; vaults: {}, workloads: {}", checked.vaults, checked.workloads);
                 self.add(Gravity::Fine, subject, what, "");
+                for policy in checked.not_in_force {
+                    let what = format!("not in force: {}; meanwhile {}", policy.why, policy.safe_default);
+                    let todo = format!("`backstop policy inspect {}` shows what it is", policy.policy);
+                    self.add(Gravity::Error, format!("policy {}", policy.policy), what, todo);
+                }
                 for note in checked.notes {
                     self.add(Gravity::Note, subject, note, "");
                 }
@@ -103,6 +109,20 @@ impl Findings {
         if !outside.privileged {
             let what = "not running as root: owners and other users' files may be out of reach";
             self.add(Gravity::Note, "the agent", what, "run it as root, or protect only what this user owns");
+        }
+    }
+
+    /// Policies that stepped back by themselves. What cannot be loaded was told with the configuration.
+    fn policies(&mut self, ctx: &Context) {
+        match policy_list::lacking(ctx) {
+            Err(fault) => self.fault("policies", &fault),
+            Ok(lacking) => {
+                for policy in lacking.into_iter().filter(|policy| policy.stepped_back) {
+                    let what = format!("stepped back: {}; meanwhile {}", policy.why, policy.safe_default);
+                    let todo = "change its component, its settings or its limits";
+                    self.add(Gravity::Error, format!("policy {}", policy.policy), what, todo);
+                }
+            }
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use backstop_model::Fault;
 use backstop_model::policy::retention::{KeptBackup, ReleaseQuestion, TiersQuestion};
 use backstop_model::policy::validation::{Request, ValidationQuestion};
-use backstop_model::policy::{Asked, CivilTime, Shown, World};
+use backstop_model::policy::{Asked, CivilTime, Fault as PolicyFault, Shown, World};
+use backstop_policy::Policy;
 use serde::Serialize;
 
 use crate::context::Outside;
@@ -78,6 +79,24 @@ pub fn bench(outside: &Outside, state_dir: Option<&Path>, component: &Path) -> R
     }
     let load_micros = u64::try_from(load.as_micros()).unwrap_or(u64::MAX);
     Ok(Benched { component: component.to_owned(), load_micros, questions })
+}
+
+/// Asks a policy of a pure world the simplest question with its own settings: how it fails at all it fails there.
+pub(crate) fn simplest(policy: &Policy, now: backstop_model::Timestamp) -> Option<PolicyFault> {
+    let settings = policy.config().settings.clone();
+    let (seconds, local) = (now.as_second(), CivilTime::utc(now));
+    match policy.config().world {
+        World::Retention => {
+            let tiers =
+                TiersQuestion { now: seconds, local, settings: settings.clone(), backups: Vec::new(), ..tiers(0) };
+            let release = ReleaseQuestion { now: seconds, local, settings, backups: Vec::new(), ..release(0) };
+            policy.ask_tiers(&tiers).answer.err().or_else(|| policy.ask_release(&release).answer.err())
+        }
+        World::Validation => {
+            policy.ask_validation(&ValidationQuestion { now: seconds, local, settings, ..check() }).answer.err()
+        }
+        World::AlertSink | World::HealthCheck => None,
+    }
 }
 
 fn timed<A>(outside: &Outside, question: &str, ask: impl Fn() -> Asked<A>) -> Timed {

@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use backstop_model::policy::standing::SteppedBack;
-use backstop_model::policy::{Fault as PolicyFault, PolicyConfig, World};
+use backstop_model::policy::{Fault as PolicyFault, FaultKind, PolicyConfig, World};
 use backstop_model::{Advice, ExitCode, Fault, PolicyName, Timestamp};
-use backstop_policy::{Facts, Manifest, Policy};
+use backstop_policy::{Facts, Manifest, Policy, PolicySet};
 use serde::Serialize;
 
 use crate::context::{Context, Outside};
@@ -160,6 +160,64 @@ fn shown(ctx: &Context, policy: &Policy) -> Result<Shown, Fault> {
         last_fault: known.last_fault,
         stepped_back: known.stepped_back,
     })
+}
+
+/// A policy that is not in force though it is configured to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Lacking {
+    /// Which.
+    pub policy: PolicyName,
+    /// Why.
+    pub why: String,
+    /// Whether it went back by itself, rather than never having been loaded.
+    pub stepped_back: bool,
+    /// What holds meanwhile.
+    pub safe_default: &'static str,
+}
+
+/// Those that stepped back or could not be loaded when they were last asked. Reads the catalog only and loads nothing.
+///
+/// # Errors
+/// When the catalog cannot be read.
+pub fn lacking(ctx: &Context) -> Result<Vec<Lacking>, Fault> {
+    if ctx.config.policies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for standing in ctx.catalog.policy_standings()? {
+        let Some(config) = ctx.config.policies.get(&standing.policy) else { continue };
+        let not_loaded =
+            standing.last_fault.as_ref().filter(|(_, fault)| standing.faults > 0 && fault.kind == FaultKind::NotLoaded);
+        let why = match (&standing.stepped_back, not_loaded) {
+            (Some(back), _) => back.why.clone(),
+            (None, Some((_, fault))) => fault.message.clone(),
+            (None, None) => continue,
+        };
+        let (policy, stepped_back) = (standing.policy.clone(), standing.stepped_back.is_some());
+        found.push(Lacking { policy, why, stepped_back, safe_default: safe_default(config.world) });
+    }
+    Ok(found)
+}
+
+/// Loads every policy of a configuration and asks the pure ones the simplest question.
+///
+/// # Errors
+/// When no engine can be made.
+pub fn tried(outside: &Outside, config: &backstop_model::config::Config) -> Result<Vec<Lacking>, Fault> {
+    if config.policies.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = outside.files.exists(&config.state_dir)?;
+    let engine = crate::policy_test::engine(outside, known.then_some(config.state_dir.as_path()))?;
+    let candidates = config.policies.values().map(|policy| load::candidate(&*outside.files, policy, config)).collect();
+    let set = PolicySet::load(&engine, candidates);
+    let tried = set.policies().filter_map(|policy| {
+        let fault = policy.fault().cloned().or_else(|| crate::policy_bench::simplest(policy, outside.clock.now()))?;
+        let world = policy.config().world;
+        let (policy, why) = (policy.config().name.clone(), fault.message);
+        Some(Lacking { policy, why, stepped_back: false, safe_default: safe_default(world) })
+    });
+    Ok(tried.collect())
 }
 
 /// A component's file, whether it is bound or not.

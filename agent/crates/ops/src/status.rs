@@ -8,8 +8,9 @@ use backstop_planner::choice;
 use serde::Serialize;
 
 use crate::agenda::{self, Line};
+use crate::policy_list::Lacking;
 use crate::row::region_of;
-use crate::{Context, config_show};
+use crate::{Context, config_show, policy_list};
 
 /// How everything stands.
 #[derive(Debug, Clone, Serialize)]
@@ -20,6 +21,8 @@ pub struct Status {
     pub workloads: Vec<WorkloadStatus>,
     /// Every vault, by name.
     pub vaults: Vec<VaultUse>,
+    /// Policies that were found not to be in force when they were last asked.
+    pub policies: Vec<Lacking>,
     /// What is due, most urgent first.
     pub due: Vec<Line>,
 }
@@ -138,7 +141,7 @@ pub fn status(ctx: &Context, only: Option<&WorkloadName>) -> Result<Status, Faul
             workloads.push(WorkloadStatus { due, ..one(ctx, workload, standing, now)? });
         }
     }
-    Ok(Status { now, workloads, vaults, due })
+    Ok(Status { now, workloads, vaults, policies: policy_list::lacking(ctx)?, due })
 }
 
 fn one(

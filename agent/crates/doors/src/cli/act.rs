@@ -103,6 +103,9 @@ pub fn act(call: &Call<'_>, command: tree::Command, screen: &mut Screen) -> Resu
         | Command::Config(Config::Check | Config::Show)
         | Command::Audit(Audit::Show(_) | Audit::Verify)
         | Command::Status(_)
+        | Command::Policy(_)
+        | Command::Approval(_)
+        | Command::Alert(_)
         | Command::Doctor
         | Command::Completions(_)
         | Command::Man(_) => unreachable!("answered before"),

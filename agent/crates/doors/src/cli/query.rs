@@ -86,6 +86,9 @@ pub fn query(call: &Call<'_>, command: tree::Command, screen: &mut Screen) -> Re
             screen.answer("audit-show", &entries, || show::audit::entries(&look, &entries));
             ExitCode::Ok
         }
+        Command::Policy(verb) => super::policy::policy(call, &verb, screen)?,
+        Command::Approval(verb) => super::policy::approval(call, &verb, screen)?,
+        Command::Alert(verb) => super::policy::alert(call, &verb, screen)?,
         Command::Audit(tree::Audit::Verify) => {
             let verified = audit::verify(ctx)?;
             screen.answer("audit-verify", &verified, || show::audit::verified(&look, &verified));
@@ -266,7 +269,8 @@ pub fn config_check(options: &GlobalOptions, wire: &dyn Wiring, screen: &mut Scr
     let look = screen.look(outside.clock.now());
     let checked = config_check::check(&outside)?;
     screen.answer("config-check", &checked, || show::config::checked(&look, &checked));
-    Ok(if checked.valid { ExitCode::Ok } else { ExitCode::BadConfiguration })
+    let good = checked.valid && checked.not_in_force.is_empty();
+    Ok(if good { ExitCode::Ok } else { ExitCode::BadConfiguration })
 }
 
 /// Lets the screen show where the configuration is wrong, if that is why there is no context.

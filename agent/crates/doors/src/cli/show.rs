@@ -6,6 +6,8 @@ pub mod backup;
 pub mod config;
 pub mod contents;
 pub mod list;
+pub mod policy;
+mod policy_future;
 pub mod replication;
 pub mod report;
 pub mod reports;

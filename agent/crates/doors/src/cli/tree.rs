@@ -2,6 +2,7 @@
 
 mod backup;
 mod dr;
+mod policy;
 mod protect;
 mod system;
 mod vault;
@@ -13,6 +14,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use backup::{Backup, Delete, Restore, Trigger, WorkloadArg};
 pub use dr::{Days, Dr};
+pub use policy::{Alert, Approval, Policy};
 pub use protect::Configure;
 pub use system::{Agenda, Audit, Completions, Config, Man, Run, Undo};
 pub use vault::{Key, Vault};
@@ -81,6 +83,15 @@ pub enum Command {
     /// Make and look after vaults, where bytes are kept
     #[command(subcommand)]
     Vault(Vault),
+    /// Write, try, look at and simulate the rules of this site
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Approve what somebody else asked for
+    #[command(subcommand)]
+    Approval(Approval),
+    /// See alerts, and whether they arrive
+    #[command(subcommand)]
+    Alert(Alert),
     /// Look after the catalog, the agent's memory
     #[command(subcommand)]
     Catalog(Catalog),

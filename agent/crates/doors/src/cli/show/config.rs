@@ -26,6 +26,9 @@ pub fn configured(look: &Look, configured: &Configured, dry_run: bool) -> String
         });
         out.push('\n');
     }
+    for note in &configured.notes {
+        out.push_str(&format!("  {} {note}\n", look.paint(Tone::Warning, "note:")));
+    }
     out.push('\n');
     out.push_str(&workload(look, &configured.workload));
     if configured.written && configured.created {
@@ -107,6 +110,10 @@ pub fn checked(look: &Look, checked: &Checked) -> String {
         counted(checked.schedules as u64, "schedule"),
         counted(checked.workloads as u64, "workload"),
     ));
+    for policy in &checked.not_in_force {
+        let line = format!("policy `{}` is not in force: {}", policy.policy, policy.why);
+        out.push_str(&format!("  {}\n    meanwhile: {}\n", look.paint(Tone::Bad, &line), policy.safe_default));
+    }
     for note in &checked.notes {
         out.push_str(&format!("  {} {note}\n", look.paint(Tone::Warning, "note:")));
     }

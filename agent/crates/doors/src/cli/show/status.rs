@@ -33,6 +33,12 @@ pub fn status(look: &Look, status: &Status) -> String {
         }
         out.push_str(&table.text());
     }
+    if !status.policies.is_empty() {
+        out.push_str(&format!("\n{}\n", look.paint(Tone::Bad, "policies not in force")));
+        for policy in &status.policies {
+            out.push_str(&format!("  {}: {}; meanwhile {}\n", policy.policy, policy.why, policy.safe_default));
+        }
+    }
     if status.due.is_empty() {
         out.push_str(&format!("\n{}\n", look.paint(Tone::Good, "nothing is due")));
     } else {
