@@ -67,8 +67,9 @@ impl Retention for Gfs {
         ];
         // What keeps each backup, a bit per rule: no text is made for a backup before it is known.
         let mut kept_by = vec![0_u8; question.backups.len()];
+        let some_partial = question.backups.iter().any(|backup| !backup.complete);
         for (bit, (_, count, period)) in rules.iter().enumerate() {
-            for position in chosen(question, *count, *period) {
+            for position in chosen(question, *count, *period, some_partial) {
                 kept_by[position] |= 1 << bit;
             }
         }
@@ -78,10 +79,10 @@ impl Retention for Gfs {
 
 /// Positions of what stands for the newest periods. Complete backups are counted among themselves, and all together, so
 /// that no number of partial ones displaces a complete one and the newest days have something at least.
-fn chosen(question: &ReleaseQuestion, count: usize, period: Period) -> Vec<usize> {
+fn chosen(question: &ReleaseQuestion, count: usize, period: Period, some_partial: bool) -> Vec<usize> {
     let number = |(position, backup): (usize, &Backup)| (position, period(backup.local.date()));
     let mut chosen = first_of_newest_periods(question.past().filter(|(_, backup)| backup.complete).map(number), count);
-    if question.past().any(|(_, backup)| !backup.complete) {
+    if some_partial {
         chosen.extend(first_of_newest_periods(question.past().map(number), count));
     }
     chosen

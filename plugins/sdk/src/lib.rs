@@ -42,6 +42,8 @@ pub mod alert_sink;
 pub mod date;
 pub mod glob;
 pub mod health_check;
+#[cfg(target_family = "wasm")]
+mod heap;
 pub mod http;
 pub mod json;
 pub mod log;

@@ -349,7 +349,7 @@ impl Request {
             equal(&what("method"), method, &sent.method, found);
         }
         if let Some(url) = &self.url {
-            equal(&what("url"), url, &sent.url, found);
+            equal(&what("url"), &with_path(url), &with_path(&sent.url), found);
         }
         for (name, value) in &self.headers {
             let got = sent.headers.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name));
@@ -367,6 +367,14 @@ impl Request {
                 _ => found.push(format!("{}: not JSON: `{body}`", what("body"))),
             }
         }
+    }
+}
+
+/// A URL without a path asks for `/`: `https://a.example` and `https://a.example/` are the same.
+fn with_path(url: &str) -> String {
+    match url.split_once("://") {
+        Some((_, rest)) if !rest.contains(['/', '?', '#']) => format!("{url}/"),
+        _ => url.to_owned(),
     }
 }
 

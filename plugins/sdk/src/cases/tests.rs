@@ -150,6 +150,17 @@ fn a_sink_is_answered_in_order_and_its_requests_are_compared() {
 }
 
 #[test]
+fn a_url_without_a_path_is_that_of_the_root() {
+    let case = one(
+        "[[case]]\nname = 'x'\nfunction = 'deliver'\nexpect = { delivery = 'delivered', requests = [{ url = 'https://a.example' }] }",
+    );
+    let sent = |url: &str| Sent { method: "POST".to_owned(), url: url.to_owned(), headers: vec![], body: vec![] };
+    let answer = json!({ "delivery": "delivered", "id": "", "note": "" });
+    assert_eq!(case.differences(Ok(&answer), &[sent("https://a.example/")]), Vec::<String>::new());
+    assert_eq!(case.differences(Ok(&answer), &[sent("https://a.example/x")]).len(), 1);
+}
+
+#[test]
 fn a_health_check_finds_what_the_case_says_and_nothing_else() {
     let case = one("now = 2026-01-15T12:00:00Z
                     [[case]]\nname = 'x'\nfunction = 'health'
