@@ -67,11 +67,13 @@ const UNSAFE: [(&str, &str); 1] =
 
 fn left_over_findings(path: &Path, text: &str) -> Vec<String> {
     let mut excused = UNSAFE.iter().any(|(file, _)| path == Path::new(file));
+    // What becomes a guest exports raw functions, and is held by the wall around it, not by this rule.
+    let is_guest = path.starts_with("plugins");
     let found = |(at, line): (usize, &str)| {
         let code = line.split("//").next().unwrap_or_default();
         let word = left_overs().into_iter().find(|word| code.contains(word.as_str()))?;
         // The first one is the recorded one.
-        if word.ends_with("safe_code") && std::mem::take(&mut excused) {
+        if word.ends_with("safe_code") && (is_guest || std::mem::take(&mut excused)) {
             return None;
         }
         Some(format!("{}:{}: `{word}` was left behind", path.display(), at + 1))
