@@ -33,7 +33,8 @@ impl AlertSink for Ntfy {
                 tags.iter().for_each(|tag| list.text(tag));
             });
         });
-        let mut request = Request::post(settings.text_or("url", "https://ntfy.sh")?).json(body);
+        let server = settings.text_or("url", "https://ntfy.sh")?.trim_end_matches('/');
+        let mut request = Request::post(format!("{server}/")).json(body);
         if let Some(token) = settings.find_text("token_secret")? {
             request = request.header("authorization", [text("Bearer "), secret(token)]);
         }
