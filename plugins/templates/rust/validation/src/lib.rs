@@ -22,7 +22,8 @@ impl Validation for Policy {
             return Ok(findings);
         }
         if verbs.contains(&request.verb.as_str()) && (request.reason.chars().count() as i64) < least {
-            let message = format!("`{}` wants a reason of at least {least} characters: say why with `--reason`", request.verb);
+            let message =
+                format!("`{}` wants a reason of at least {least} characters: say why with `--reason`", request.verb);
             findings.push(Finding::deny(message).about("reason"));
         }
         if request.verb == "restore" && request.fields.value("in-place") == Some(&Value::Truth(true)) {
