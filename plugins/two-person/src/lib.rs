@@ -1,8 +1,8 @@
 //! What cannot be taken back is approved by another person first: restores in place, deletes, workloads that are no longer
 //! protected, configuration that protects less.
 //!
-//! Whoever approves must know why, so a reason is wanted as well. Requests of the agent's own schedule pass: what it may
-//! let go is the business of retention and of the delete firewall.
+//! Whoever approves must know why, so a reason is wanted as well, of the verbs that can give one. Requests of the agent's
+//! own schedule pass: what it may let go is the business of retention and of the delete firewall.
 
 use backstop_policy_sdk::validation::{Finding, Question, Request, Validation};
 use backstop_policy_sdk::{Settings, Value, glob};
@@ -11,6 +11,8 @@ struct TwoPerson;
 
 /// Verbs, and two words for what a verb does only sometimes.
 const GUARDED: [&str; 4] = [RESTORE_IN_PLACE, WEAKEN, "delete", "disable"];
+/// Verbs that are asked why.
+const ASKED_WHY: [&str; 2] = ["delete", "restore"];
 const RESTORE_IN_PLACE: &str = "restore-in-place";
 const WEAKEN: &str = "weaken";
 
@@ -19,7 +21,7 @@ impl Validation for TwoPerson {
         let (settings, request) = (&question.settings, &question.request);
         settings.only(&["guarded", "reason", "workloads"])?;
         let guarded = settings.texts_or("guarded", &GUARDED)?;
-        let reason_wanted = settings.truth_or("reason", true)?;
+        let asked_why = settings.texts_or("reason", &ASKED_WHY)?;
         let workloads = settings.texts_or("workloads", &["*"])?;
         if guarded.is_empty() || workloads.is_empty() {
             return Err("an empty list of `guarded` or `workloads` guards nothing: leave it out".into());
@@ -42,7 +44,8 @@ impl Validation for TwoPerson {
             let message = format!("it protects less than before ({what}): another person approves of it first");
             found.push(Finding::ask_approval(message).about("weakens"));
         }
-        if !found.is_empty() && reason_wanted && request.reason.trim().is_empty() {
+        let is_silent = asked_why.contains(&request.verb.as_str()) && request.reason.trim().is_empty();
+        if !found.is_empty() && is_silent {
             found.push(Finding::deny("whoever approves must know why: say it with `--reason`").about("reason"));
         }
         Ok(found)
