@@ -18,6 +18,7 @@ mod audit;
 mod code;
 mod decisions;
 mod error;
+mod kept;
 mod leases;
 mod orphans;
 mod outbox;

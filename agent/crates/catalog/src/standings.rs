@@ -3,8 +3,9 @@
 use backstop_model::{Standing, WorkloadName};
 use rusqlite::{Statement, Transaction, params};
 
-use crate::code::{Reading, json};
+use crate::code::Reading;
 use crate::error::CatalogError;
+use crate::kept::{decode, encode};
 use crate::read::Workloads;
 use crate::store::Catalog;
 
@@ -43,9 +44,10 @@ fn kept(tx: &Transaction<'_>) -> Result<(Vec<Standing>, Vec<WorkloadName>), Cata
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let body = row.get_ref(1)?.as_str_or_null().unwrap_or_default();
-        match body.and_then(|body| serde_json::from_str(body).ok()) {
+        let workload: WorkloadName = Reading::new("standings", row).name(0)?;
+        match body.and_then(|body| decode(workload.clone(), body)) {
             Some(standing) => known.push(standing),
-            None => stale.push(Reading::new("standings", row).name(0)?),
+            None => stale.push(workload),
         }
     }
     Ok((known, stale))
@@ -59,7 +61,7 @@ pub(crate) fn refresh(tx: &Transaction<'_>, stale: Vec<WorkloadName>) -> Result<
         .into_iter()
         .map(|workload| {
             let standing = fold.of(workload)?;
-            keep.execute(params![standing.workload.as_str(), json(&standing)?])?;
+            keep.execute(params![standing.workload.as_str(), encode(&standing)?])?;
             Ok(standing)
         })
         .collect()
