@@ -382,7 +382,7 @@ impl Answer {
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, code, "exit code {} instead of {code} from {self}", self.code);
-        assert!(!self.err.contains("panicked"), "{self}");
+        assert!(!self.err.contains("panicked at"), "{self}");
         self
     }
 

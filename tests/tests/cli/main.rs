@@ -9,6 +9,7 @@ mod fidelity;
 mod interrupted;
 mod kills;
 mod misconfigured;
+mod policies;
 mod restore;
 mod river;
 mod surroundings;

@@ -9,6 +9,7 @@ mod glance;
 use std::collections::{BTreeMap, BTreeSet};
 
 use backstop_catalog::RunFilter;
+use backstop_model::config::Config;
 use backstop_model::run::StepOutput;
 use backstop_model::{
     Action, Backup, BackupName, EventBody, ExitCode, Fault, Outcome, Place, Run, RunId, Span, Standing, StepId,
@@ -78,32 +79,58 @@ pub fn show(ctx: &Context) -> Result<Shown, Fault> {
 /// # Errors
 /// A catalog that cannot be read, a time zone that is unknown.
 pub fn look(ctx: &Context) -> Result<Agenda, Fault> {
+    let standings = ctx.catalog.standings()?;
+    let (mut agenda, quiet) = compare(ctx, &standings)?;
+    agenda.next.extend(quiet);
+    agenda
+        .next
+        .sort_by(|a, b| (a.when, a.urgency, &a.workload, &a.place).cmp(&(b.when, b.urgency, &b.workload, &b.place)));
+    Ok(agenda)
+}
+
+/// What is due, for those who read the standings already.
+pub(crate) fn due(ctx: &Context, standings: &[Standing]) -> Result<Vec<Due>, Fault> {
+    Ok(compare(ctx, standings)?.0.due)
+}
+
+/// The agenda, and what comes next of the workloads at rest.
+fn compare(ctx: &Context, standings: &[Standing]) -> Result<(Agenda, Vec<Due>), Fault> {
     let now = ctx.outside.clock.now();
     let doubtful = ctx.catalog.implausible(now)?.is_some();
-    let standings: BTreeMap<WorkloadName, Standing> =
-        ctx.catalog.standings()?.into_iter().map(|standing| (standing.workload.clone(), standing)).collect();
+    let standings: BTreeMap<&WorkloadName, &Standing> =
+        standings.iter().map(|standing| (&standing.workload, standing)).collect();
     let mut glance = glance::Glance::new(now);
     let mut quiet: Vec<Due> = Vec::new();
-    // Only those looked at closely stay in the configuration that the planner sees.
-    let mut config = ctx.config.clone();
     let mut close = Vec::new();
+    // Only those looked at closely stand in the configuration that the planner sees.
+    let mut workloads = BTreeMap::new();
     for (name, workload) in ctx.config.workloads.iter().filter(|(_, workload)| workload.enabled) {
         let standing = standings.get(name).filter(|_| !doubtful);
         match standing.map(|standing| glance.next(workload, standing)).transpose()?.flatten() {
-            Some(lines) => {
-                quiet.extend(lines);
-                config.workloads.remove(name);
+            Some(lines) => quiet.extend(lines),
+            None => {
+                close.push(name);
+                workloads.insert(name.clone(), workload.clone());
             }
-            None => close.push(name),
         }
     }
+    let Config { state_dir, vaults, schedules, policies, signers, limits, workloads: _ } = &ctx.config;
+    let config = Config {
+        state_dir: state_dir.clone(),
+        vaults: vaults.clone(),
+        schedules: schedules.clone(),
+        workloads,
+        policies: policies.clone(),
+        signers: signers.clone(),
+        limits: *limits,
+    };
     let scheduled = |name: &WorkloadName| ctx.config.workloads.get(name).is_some_and(|workload| workload.enabled);
     let trash = standings.values().filter(|standing| standing.trashed > 0 && !scheduled(&standing.workload));
     close.extend(trash.map(|standing| &standing.workload));
     let mut backups: BTreeMap<WorkloadName, Vec<Backup>> = BTreeMap::new();
     if close.len() > standings.len() / 4 {
         // Reading all at once is cheaper than asking for most of them one by one.
-        let wanted: std::collections::BTreeSet<&WorkloadName> = close.iter().copied().collect();
+        let wanted: BTreeSet<&WorkloadName> = close.iter().copied().collect();
         backups = ctx.catalog.all_backups()?;
         backups.retain(|name, _| wanted.contains(name));
     } else {
@@ -122,19 +149,14 @@ pub fn look(ctx: &Context) -> Result<Agenda, Fault> {
         marked_packs: &marked_packs,
         rulings: &rulings,
     };
-    let mut agenda = backstop_planner::agenda::agenda(&config, &facts)?;
-    agenda.next.extend(quiet);
-    agenda
-        .next
-        .sort_by(|a, b| (a.when, a.urgency, &a.workload, &a.place).cmp(&(b.when, b.urgency, &b.workload, &b.place)));
-    Ok(agenda)
+    Ok((backstop_planner::agenda::agenda(&config, &facts)?, quiet))
 }
 
 /// Rehearsals that passed, and verbs whose last attempt failed a short while ago.
 fn past(
     ctx: &Context,
     close: &[&WorkloadName],
-    standings: &BTreeMap<WorkloadName, Standing>,
+    standings: &BTreeMap<&WorkloadName, &Standing>,
     now: Timestamp,
 ) -> Result<BTreeMap<WorkloadName, Past>, Fault> {
     let mut past: BTreeMap<WorkloadName, Past> = BTreeMap::new();

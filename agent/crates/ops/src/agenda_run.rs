@@ -7,7 +7,7 @@ use backstop_seams::Progress;
 use crate::context::Context;
 use crate::report::RunReport;
 use crate::request::{DrTestRequest, Prune, Release, Replicate, Trigger, Verify};
-use crate::{agenda, backup, drtest, prune, release, replicate, settle, verify};
+use crate::{agenda, alerts, backup, drtest, prune, release, replicate, settle, verify};
 
 /// Rounds after which something that stays due is left for the next wake: each round does everything that is due.
 const ROUNDS_MAX: usize = 5;
@@ -20,7 +20,9 @@ pub fn run(ctx: &Context, progress: &dyn Progress) -> Result<Vec<RunReport>, Fau
     ctx.set_scheduled(true);
     let done = rounds(ctx, progress);
     ctx.set_scheduled(false);
-    done
+    let done = done?;
+    alerts::keep_house(ctx)?;
+    Ok(done)
 }
 
 fn rounds(ctx: &Context, progress: &dyn Progress) -> Result<Vec<RunReport>, Fault> {

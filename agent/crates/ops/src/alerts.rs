@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use backstop_catalog::{NewOutgoing, OutboxFilter, Settlement};
+use backstop_catalog::{DecisionsKept, NewOutgoing, OutboxFilter, Settlement};
 use backstop_model::policy::alert::{Alert, Delivery, DeliveryQuestion, Severity};
 use backstop_model::policy::outbox::{Outgoing, OutgoingState};
 use backstop_model::policy::{CivilTime, Decision, Field, Value, World};
@@ -257,6 +257,22 @@ pub fn test(ctx: &Context) -> Result<Delivered, Fault> {
         },
     )?;
     deliver(ctx, BUDGET)
+}
+
+/// What a wake of the agent does besides: alerts whose next attempt is due are tried with this command's own, and what
+/// is recorded about policies does not grow without end.
+pub(crate) fn keep_house(ctx: &Context) -> Result<(), Fault> {
+    let now = ctx.outside.clock.now();
+    if ctx.catalog.outbox_due(now)? > 0 {
+        ctx.alerted.store(true, Ordering::Relaxed);
+    }
+    if !ctx.config.policies.is_empty() {
+        let kept = DecisionsKept::default();
+        ctx.catalog.prune_decisions(&kept, now)?;
+        ctx.catalog.prune_approvals(kept.age.before(now))?;
+    }
+    ctx.catalog.prune_outbox(Span::from_days(90).before(now))?;
+    Ok(())
 }
 
 /// Delivers what this command raised. Cheap when it raised nothing.

@@ -1,6 +1,8 @@
 //! Every verb under every fault: each step fails, is repeated, its undo is repeated, the process dies before and after it.
 //! After each: nothing is lost, nothing is left behind, and the same verb then does what it would have done.
 
+mod gate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use backstop_model::config::Workload;
 use backstop_model::{Bytes, Fault, Level, Place, Region, Span, Standing, Timestamp, VaultName, WorkloadName};
+use backstop_planner::calendars::{Calendars, Present};
 use backstop_planner::choice;
 use serde::Serialize;
 
 use crate::agenda::{self, Line};
 use crate::policy_list::Lacking;
 use crate::row::region_of;
-use crate::{Context, config_show, policy_list};
+use crate::{Context, policy_list};
 
 /// How everything stands.
 #[derive(Debug, Clone, Serialize)]
@@ -117,13 +118,14 @@ pub fn status(ctx: &Context, only: Option<&WorkloadName>) -> Result<Status, Faul
     if let Some(name) = only {
         crate::list::known(ctx, name)?;
     }
+    let known = ctx.catalog.standings()?;
+    let mut due: Vec<Line> = agenda::due(ctx, &known)?.into_iter().map(Line::from).collect();
     let mut standings: BTreeMap<WorkloadName, Standing> =
-        ctx.catalog.standings()?.into_iter().map(|standing| (standing.workload.clone(), standing)).collect();
+        known.into_iter().map(|standing| (standing.workload.clone(), standing)).collect();
     for name in ctx.config.workloads.keys() {
         standings.entry(name.clone()).or_insert_with(|| Standing::empty(name.clone()));
     }
     let vaults = vaults(ctx, standings.values());
-    let mut due: Vec<Line> = agenda::look(ctx)?.due.into_iter().map(Line::from).collect();
     if let Some(name) = only {
         standings.retain(|known, _| known == name);
         due.retain(|line| line.workload.as_ref() == Some(name));
@@ -132,23 +134,23 @@ pub fn status(ctx: &Context, only: Option<&WorkloadName>) -> Result<Status, Faul
     for name in due.iter().filter_map(|line| line.workload.as_ref()) {
         *counts.entry(name).or_default() += 1;
     }
-    let mut workloads = Vec::new();
+    let (mut workloads, mut calendars) = (Vec::new(), Calendars::default());
     for standing in standings.values() {
         let workload = ctx.config.workloads.get(&standing.workload);
         let gone_quiet = workload.is_none() && standing.present == 0 && standing.trashed == 0 && only.is_none();
         if !gone_quiet {
             let due = counts.get(&standing.workload).copied().unwrap_or(0);
-            workloads.push(WorkloadStatus { due, ..one(ctx, workload, standing, now)? });
+            workloads.push(WorkloadStatus { due, ..one(ctx, workload, standing, (&mut calendars, now))? });
         }
     }
     Ok(Status { now, workloads, vaults, policies: policy_list::lacking(ctx)?, due })
 }
 
-fn one(
-    ctx: &Context,
-    workload: Option<&Workload>,
+fn one<'c>(
+    ctx: &'c Context,
+    workload: Option<&'c Workload>,
     standing: &Standing,
-    now: Timestamp,
+    (calendars, now): (&mut Calendars<'c>, Timestamp),
 ) -> Result<WorkloadStatus, Fault> {
     let schedule = workload.map(|workload| &workload.schedule);
     let offsite = schedule.map(|schedule| choice::offsite(&ctx.config, schedule)).unwrap_or_default();
@@ -166,7 +168,10 @@ fn one(
     let enabled = workload.is_some_and(|workload| workload.enabled);
     let next_backup = match schedule.filter(|_| enabled) {
         Some(_) if standing.present == 0 => Some(now),
-        Some(schedule) => owed(schedule, standing, now)?.or(config_show::next_backup(schedule, now)?),
+        Some(schedule) => {
+            let present = calendars.of(schedule, now)?;
+            owed(present, standing).or(present.windows.iter().map(|window| window.next).min())
+        }
         None => None,
     };
     Ok(WorkloadStatus {
@@ -200,19 +205,13 @@ fn one(
 }
 
 /// Since when a backup is overdue, by the newest one alone.
-fn owed(
-    schedule: &backstop_model::config::Schedule,
-    standing: &Standing,
-    now: Timestamp,
-) -> Result<Option<Timestamp>, Fault> {
-    let calendar = backstop_planner::Calendar::of(schedule)?;
+fn owed(present: &Present, standing: &Standing) -> Option<Timestamp> {
     let newest = standing.newest;
-    let owed = calendar.rules().iter().filter_map(|rule| {
-        let window = calendar.window(rule, now);
+    let owed = present.calendar.rules().iter().zip(&present.windows).filter_map(|(rule, window)| {
         let held = standing.tier(&rule.tier).is_some_and(|tier| tier.newest >= window.owed_begins);
         (!held && newest.is_none_or(|newest| newest < window.owed)).then_some(window.owed)
     });
-    Ok(owed.min())
+    owed.min()
 }
 
 fn places(ctx: &Context, schedule: Option<&backstop_model::config::Schedule>, standing: &Standing) -> Vec<PlaceUse> {

@@ -3,18 +3,20 @@
 //! It errs to one side: whatever it cannot exclude is looked at closely. A test compares its answers with the
 //! planner's; they differ only in that a line about what is next names no backup.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use backstop_model::config::{Schedule, Workload};
 use backstop_model::{Fault, Level, Standing, Timestamp, Verb};
 use backstop_planner::Calendar;
 use backstop_planner::agenda::{Due, Urgency};
 use backstop_planner::calendar::{Rule, Window};
+use backstop_planner::calendars::{self, CalendarKey};
 
 /// What was computed once per distinct schedule.
-pub(super) struct Glance {
+pub(super) struct Glance<'a> {
     now: Timestamp,
-    calendars: BTreeMap<String, Periods>,
+    known: HashMap<CalendarKey<'a>, usize>,
+    calendars: Vec<Periods>,
 }
 
 /// The present of a schedule, rule by rule.
@@ -32,13 +34,13 @@ struct Present {
     kept_before: Timestamp,
 }
 
-impl Glance {
+impl<'a> Glance<'a> {
     pub(super) fn new(now: Timestamp) -> Self {
-        Self { now, calendars: BTreeMap::new() }
+        Self { now, known: HashMap::new(), calendars: Vec::new() }
     }
 
     /// What comes next of a workload of which nothing is due; `None` when something may be.
-    pub(super) fn next(&mut self, workload: &Workload, standing: &Standing) -> Result<Option<Vec<Due>>, Fault> {
+    pub(super) fn next(&mut self, workload: &'a Workload, standing: &Standing) -> Result<Option<Vec<Due>>, Fault> {
         let now = self.now;
         let periods = self.periods(&workload.schedule)?;
         let schedule = &workload.schedule;
@@ -83,22 +85,23 @@ impl Glance {
         Ok(Some(next.into_iter().flatten().collect()))
     }
 
-    fn periods(&mut self, schedule: &Schedule) -> Result<&Periods, Fault> {
-        // Workloads override parts of a schedule, so its name does not tell.
-        let key = format!("{}|{:?}|{:?}|{:?}", schedule.timezone, schedule.daily, schedule.weekly, schedule.monthly);
-        if !self.calendars.contains_key(&key) {
-            let calendar = Calendar::of(schedule)?;
-            let rule = |rule: &Rule| {
-                let present = calendar.period(rule, self.now);
-                let back = |periods: i64| calendar.begins(calendar.shifted(rule, present, -periods));
-                let keep = i64::from(rule.keep);
-                let (window, rule) = (calendar.window(rule, self.now), rule.clone());
-                Present { window, kept: back(keep - 1), kept_before: back(keep), rule }
-            };
-            let rules = calendar.rules().iter().map(rule).collect();
-            self.calendars.insert(key.clone(), Periods { rules });
+    fn periods(&mut self, schedule: &'a Schedule) -> Result<&Periods, Fault> {
+        let key = calendars::key(schedule);
+        if let Some(at) = self.known.get(&key) {
+            return Ok(&self.calendars[*at]);
         }
-        Ok(&self.calendars[&key])
+        let calendar = Calendar::of(schedule)?;
+        let rule = |rule: &Rule| {
+            let present = calendar.period(rule, self.now);
+            let back = |periods: i64| calendar.begins(calendar.shifted(rule, present, -periods));
+            let keep = i64::from(rule.keep);
+            let (window, rule) = (calendar.window(rule, self.now), rule.clone());
+            Present { window, kept: back(keep - 1), kept_before: back(keep), rule }
+        };
+        let rules = calendar.rules().iter().map(rule).collect();
+        self.known.insert(key, self.calendars.len());
+        self.calendars.push(Periods { rules });
+        Ok(self.calendars.last().expect("just pushed"))
     }
 }
 

@@ -9,7 +9,7 @@ use backstop_model::{
     SnapshotId, Span, Tier, Timestamp,
 };
 use backstop_planner::backup::Added;
-use backstop_planner::calendar::{Period, Rule};
+use backstop_planner::calendar::{Period, Rule, is_owed};
 use backstop_planner::policies::{Ruling, heed, is_open};
 use backstop_planner::retention::{Terms, Verdict, verdicts};
 use backstop_planner::{Calendar, choice, naming, release, tiers};
@@ -107,9 +107,13 @@ impl Days<'_> {
                 self.life.curve.push(self.point(point));
                 point = POINT_EVERY.after(point);
             }
-            self.objective(now, next);
             now = next;
-            self.make(now);
+            // As the agenda sees it: one backup serves every period that it falls into.
+            let owed = |rule: &Rule| is_owed(rule, &self.calendar.window(rule, now), &self.backups);
+            if self.calendar.rules().iter().any(owed) {
+                self.objective(now);
+                self.make(now);
+            }
             self.release(now);
         }
     }
@@ -125,7 +129,7 @@ impl Days<'_> {
     }
 
     /// Whether the schedule can keep what it says about loss: between two backups, this long is lost at worst.
-    fn objective(&mut self, _now: Timestamp, next: Timestamp) {
+    fn objective(&mut self, next: Timestamp) {
         let Some(newest) = self.backups.last().map(|backup| backup.created) else { return };
         let gap = Span::between(newest, next);
         let rpo = self.workload.schedule.rpo;
