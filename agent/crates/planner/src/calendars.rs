@@ -8,21 +8,37 @@ use backstop_model::{Fault, Timestamp};
 use crate::calendar::{Calendar, Window};
 
 /// A calendar and the boundaries around the present, shared by every workload with the same schedule.
-pub(crate) struct Present {
-    pub(crate) calendar: Calendar,
-    pub(crate) windows: Vec<Window>,
+pub struct Present {
+    /// The calendar.
+    pub calendar: Calendar,
+    /// The boundaries, one for each of its rules.
+    pub windows: Vec<Window>,
 }
 
-/// The distinct schedules: zone, then per tier what was set of it as small numbers.
+/// What tells the calendars of two schedules apart: zone, then per tier what was set of it as small numbers.
+/// Workloads override parts of a schedule, so its name does not tell.
+pub type CalendarKey<'a> = (&'a str, [u32; 10]);
+
+/// The key of a schedule's calendar.
+#[must_use]
+pub fn key(schedule: &Schedule) -> CalendarKey<'_> {
+    (schedule.timezone.as_str(), numbers(schedule))
+}
+
+/// The distinct calendars.
 #[derive(Default)]
-pub(crate) struct Calendars<'a> {
-    known: HashMap<(&'a str, [u32; 10]), usize>,
+pub struct Calendars<'a> {
+    known: HashMap<CalendarKey<'a>, usize>,
     all: Vec<Present>,
 }
 
 impl<'a> Calendars<'a> {
-    pub(crate) fn of(&mut self, schedule: &'a Schedule, now: Timestamp) -> Result<&Present, Fault> {
-        let key = (schedule.timezone.as_str(), numbers(schedule));
+    /// The calendar of a schedule, made at its first use. `now` is the same in every call.
+    ///
+    /// # Errors
+    /// A time zone that is unknown.
+    pub fn of(&mut self, schedule: &'a Schedule, now: Timestamp) -> Result<&Present, Fault> {
+        let key = key(schedule);
         if let Some(at) = self.known.get(&key) {
             return Ok(&self.all[*at]);
         }

@@ -11,7 +11,7 @@
 pub mod agenda;
 pub mod backup;
 pub mod calendar;
-mod calendars;
+pub mod calendars;
 pub mod choice;
 pub mod drtest;
 pub mod lint;
