@@ -36,7 +36,7 @@ pub fn make(outside: &Outside, language: &str, world: World, dir: &Path) -> Resu
             "cases" => rest.strip_prefix(world.word())?.strip_prefix('/').map(|name| Path::new("cases").join(name)),
             _ if first == language => {
                 let (part, rest) = rest.split_once('/')?;
-                (part == "common" || part == world.word()).then(|| PathBuf::from(rest))
+                (part == "project" || part == world.word()).then(|| PathBuf::from(rest))
             }
             _ => None,
         }
