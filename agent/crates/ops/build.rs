@@ -23,7 +23,9 @@ fn main() {
     out.push_str("];\n");
     let target = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("templates.rs");
     std::fs::write(target, out).expect("the output directory can be written");
-    for dir in [templates, wit] {
+    // The template for Rust holds the SDK and the toolchain as links, and a change behind a link is not noticed.
+    let linked = ["plugins/sdk/src", "plugins/sdk/Cargo.toml", "plugins/toolchain"].map(|path| root.join(path));
+    for dir in [templates, wit].into_iter().chain(linked) {
         println!("cargo:rerun-if-changed={}", dir.display());
     }
 }

@@ -86,10 +86,10 @@ pub enum Value {
     Real(f64),
     /// Text.
     Text(String),
+    /// Texts. Stands before the numbers so that an empty list that was written down reads back as this.
+    Texts(Vec<String>),
     /// Whole numbers; never empty.
     Wholes(Vec<i64>),
-    /// Texts.
-    Texts(Vec<String>),
 }
 
 /// A named value. Lists of them have unique keys in bytewise order.
