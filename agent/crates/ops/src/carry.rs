@@ -185,10 +185,7 @@ pub(crate) fn gated(
     }
     let accepted = validate(ctx, asked, dry_run)?;
     let mut report = carry_out(ctx, plan, dry_run, id, progress)?;
-    report.notes.splice(0..0, accepted.notes);
-    if accepted.refused {
-        report.code = ExitCode::Refused;
-    }
+    accepted.tell(&mut report);
     Ok(report)
 }
 
@@ -267,8 +264,11 @@ pub(crate) fn drive(
         details: serde_json::json!({ "run": run.id, "outcome": conclusion.outcome }),
     };
     ctx.catalog.conclude_run(&run.id, conclusion.outcome, &line)?;
-    let report = report(run, &conclusion, &events, concluded, Span::from_millis(took.as_millis() as u64));
-    alerts::run_ended(ctx, run, &report)?;
+    let mut report = report(run, &conclusion, &events, concluded, Span::from_millis(took.as_millis() as u64));
+    // What was done is done, whether or not somebody can be told.
+    if let Err(fault) = alerts::run_ended(ctx, run, &report) {
+        report.notes.push(format!("an alert could not be recorded: {}", fault.message));
+    }
     Ok(report)
 }
 

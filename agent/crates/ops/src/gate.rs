@@ -46,7 +46,7 @@ impl Asking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Force {
     /// Its answer counts.
-    InForce,
+    Full,
     /// Asked and recorded, no more.
     Shadow,
     /// It failed too often and went back to shadow by itself; its safe default holds until it is changed.
@@ -67,7 +67,7 @@ impl Bound<'_> {
     /// How far it is in force, as it is recorded.
     pub(crate) fn mode(&self) -> Mode {
         match self.force {
-            Force::InForce => self.policy.config().mode,
+            Force::Full => self.policy.config().mode,
             Force::Shadow | Force::SteppedBack => Mode::Shadow,
         }
     }
@@ -94,7 +94,7 @@ pub(crate) fn bound<'s>(
         let force = match in_force {
             false => Force::Shadow,
             true if record::has_stepped_back(ctx, policy)? => Force::SteppedBack,
-            true => Force::InForce,
+            true => Force::Full,
         };
         if asking == Asking::Deciding || force != Force::Shadow {
             found.push(Bound { policy, force });

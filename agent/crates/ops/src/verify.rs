@@ -4,9 +4,9 @@ use backstop_model::{Fault, WorkloadName};
 use backstop_planner as planner;
 use backstop_seams::Progress;
 
-use crate::carry::gated;
+use crate::carry::carry_out;
 use crate::context::Context;
-use crate::gate::validation::Asked;
+use crate::gate::validation::{Asked, validate};
 use crate::many;
 use crate::report::RunReport;
 use crate::request::Verify;
@@ -36,10 +36,20 @@ pub fn verify(ctx: &Context, request: &Verify, progress: &dyn Progress) -> Resul
             settle::before(ctx, name, progress)?;
         }
         let plans = planner::verify::plans(workload, &ctx.backups_of(name)?, &asked, &ctx.staging(), ctx.now()?)?;
-        let gate = || {
-            let asked = Asked::new("verify", Some(name)).backup(asked.backup.as_ref());
-            asked.text("level", request.level).text("place", request.place.as_ref())
-        };
-        plans.into_iter().map(|plan| gated(ctx, gate(), plan, request.dry_run, None, progress)).collect()
+        if plans.iter().all(|plan| plan.steps.is_empty()) {
+            return plans.into_iter().map(|plan| carry_out(ctx, plan, request.dry_run, None, progress)).collect();
+        }
+        // One request, however many copies it checks.
+        let gate = Asked::new("verify", Some(name)).backup(asked.backup.as_ref());
+        let gate = gate.text("level", request.level).text("place", request.place.as_ref());
+        let accepted = validate(ctx, gate, request.dry_run)?;
+        let mut reports: Vec<RunReport> = plans
+            .into_iter()
+            .map(|plan| carry_out(ctx, plan, request.dry_run, None, progress))
+            .collect::<Result<_, Fault>>()?;
+        if let Some(first) = reports.first_mut() {
+            accepted.tell(first);
+        }
+        Ok(reports)
     })
 }

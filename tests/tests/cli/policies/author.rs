@@ -104,7 +104,8 @@ fn five_years_show_that_a_rule_breaks_its_promise() {
 #[test]
 fn a_new_project_holds_source_cases_and_the_interface() {
     let site = Site::bare();
-    for (language, source) in [("js", "policy.js"), ("python", "policy.py"), ("c", "policy.c")] {
+    for (language, source) in [("rust", "src/lib.rs"), ("js", "policy.js"), ("python", "policy.py"), ("c", "policy.c")]
+    {
         let dir = site.text(&format!("new-{language}"));
         let made = site.json(&["policy", "new", "--lang", language, "--world", "retention", &dir]);
         assert!(made["commands"].as_array().map(Vec::len) > Some(2), "{made}");

@@ -179,3 +179,24 @@ fn clock_of(table: &serde_json::Map<String, Json>) -> Option<String> {
 fn text_of(json: &Json) -> String {
     json.as_str().map_or_else(|| json.to_string(), str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::context;
+
+    #[test]
+    fn a_workloads_values_stand_under_their_names_in_toml_in_bytewise_order() {
+        let (ctx, _) = context();
+        let fields = fields_of(&ctx.config.workloads[&"docs".parse().expect("valid")]);
+        let of = |key: &str| fields.iter().find(|field| field.key == key).map(|field| field.value.clone());
+        assert_eq!(of("schedule.daily.keep"), Some(Value::Whole(2)), "{fields:?}");
+        assert_eq!(of("schedule.daily.at"), Some(Value::Text("02:00".into())));
+        assert_eq!(of("paths"), Some(Value::Texts(vec!["/home/docs".into()])));
+        assert_eq!(of("kind"), Some(Value::Text("files".into())));
+        assert_eq!(of("schedule.home"), Some(Value::Text("vault:main".into())));
+        assert_eq!(of("enabled"), Some(Value::Truth(true)));
+        assert!(of("origin").is_none() && of("schedule.weekly").is_none());
+        assert!(fields.is_sorted_by(|a, b| a.key < b.key), "{fields:?}");
+    }
+}

@@ -34,7 +34,7 @@ pub(crate) fn keep_quietly<Q: Serialize, A: Serialize>(
     if let Some(id) = ctx.catalog.record_decisions(std::slice::from_ref(&decision))?.first() {
         decision.id = *id;
     }
-    if bound.force == Force::InForce {
+    if bound.force == Force::Full {
         note_answer(ctx, bound.policy, &decision)?;
     }
     Ok(decision)

@@ -41,8 +41,8 @@ pub(crate) fn tiers(
         let twice = diverges(&bound, &asked, || bound.policy.ask_tiers(&question));
         let name = bound.name().clone();
         let (effect, diverged) = match (&asked.answer, bound.force) {
-            (_, Force::InForce) if twice => (format!("{}: the calendar alone decides", record::DIVERGED), true),
-            (Ok(answer), Force::InForce) => {
+            (_, Force::Full) if twice => (format!("{}: the calendar alone decides", record::DIVERGED), true),
+            (Ok(answer), Force::Full) => {
                 out.added.extend(added(&name, answer));
                 ("in force".to_owned(), false)
             }
@@ -122,9 +122,9 @@ pub(crate) fn rulings(
 /// What was made of an answer about releases, and whether a shadow would have made something else of it.
 fn effect(verdicts: &[Verdict], in_force: &[Ruling], force: Force, ruling: &Ruling) -> (String, bool) {
     match (force, &ruling.said) {
-        (Force::InForce, Err(why)) if why == record::DIVERGED => (format!("{why}: everything is kept"), true),
-        (Force::InForce | Force::Shadow, Err(_)) => ("safe default: everything is kept".to_owned(), false),
-        (Force::InForce, Ok(_)) => ("in force".to_owned(), false),
+        (Force::Full, Err(why)) if why == record::DIVERGED => (format!("{why}: everything is kept"), true),
+        (Force::Full | Force::Shadow, Err(_)) => ("safe default: everything is kept".to_owned(), false),
+        (Force::Full, Ok(_)) => ("in force".to_owned(), false),
         (Force::SteppedBack, _) => ("stepped back: everything is kept".to_owned(), false),
         (Force::Shadow, Ok(_)) => {
             let gone = |rulings: &[Ruling]| -> BTreeSet<BackupName> {
@@ -159,7 +159,7 @@ pub(crate) fn ruling(
 /// Asks a canary the same question again: a pure policy says the same. One that does not steps back.
 fn diverges<A: PartialEq>(bound: &Bound<'_>, first: &Asked<A>, again: impl FnOnce() -> Asked<A>) -> bool {
     let canary = matches!(bound.policy.config().mode, Mode::Canary { .. });
-    bound.force == Force::InForce && canary && first.answer.is_ok() && again().answer != first.answer
+    bound.force == Force::Full && canary && first.answer.is_ok() && again().answer != first.answer
 }
 
 /// Whether a retention policy is bound to a workload at all.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use backstop_model::policy::validation::{Finding, Request, Ruling};
 use backstop_model::policy::{CivilTime, Field, Value, World};
-use backstop_model::{Fault, PolicyName, Timestamp, WorkloadName};
+use backstop_model::{ExitCode, Fault, PolicyName, Timestamp, WorkloadName};
 use backstop_planner::Calendar;
 
 use super::record::{self, Note};
 use super::{Asking, Force, bound, of_world, question};
 use crate::approvals;
 use crate::context::Context;
+use crate::report::RunReport;
 
 /// What was said about a request that may go on, or that nobody wants to carry out.
 #[derive(Debug, Default)]
@@ -19,6 +20,16 @@ pub(crate) struct Accepted {
     pub notes: Vec<String>,
     /// Only in a dry run: it would be refused.
     pub refused: bool,
+}
+
+impl Accepted {
+    /// Puts it where the answer to the request is read, before everything else there.
+    pub(crate) fn tell(self, report: &mut RunReport) {
+        report.notes.splice(0..0, self.notes);
+        if self.refused {
+            report.code = ExitCode::Refused;
+        }
+    }
 }
 
 /// A request in the words of policies.

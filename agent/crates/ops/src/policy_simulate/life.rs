@@ -304,16 +304,16 @@ impl Days<'_> {
 
     /// Whether a restore of what is deleted was guaranteed: by the schedule, or by what the operator counts on.
     fn guarantee(&mut self, tier: &Tier, gone: &Backup, now: Timestamp) {
-        if let Some(rule) = self.calendar.rules().iter().find(|rule| &rule.tier == tier).cloned() {
-            if let Some(rank) = self.rank_of_period(&rule, gone)
-                && rank <= rule.keep
-            {
-                let what = format!(
-                    "a restore of {} would fail: the schedule keeps {} {tier} backups, and this is number {rank}",
-                    gone.name, rule.keep
-                );
-                self.broken(now, format!("schedule/{tier}"), what);
-            }
+        let rule = self.calendar.rules().iter().find(|rule| &rule.tier == tier).cloned();
+        let rank = rule.as_ref().and_then(|rule| self.rank_of_period(rule, gone));
+        if let (Some(rule), Some(rank)) = (rule, rank)
+            && rank <= rule.keep
+        {
+            let what = format!(
+                "a restore of {} would fail: the schedule keeps {} {tier} backups, and this is number {rank}",
+                gone.name, rule.keep
+            );
+            self.broken(now, format!("schedule/{tier}"), what);
         }
         let mut lost = Vec::new();
         for policy in &self.policies {

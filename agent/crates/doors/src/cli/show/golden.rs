@@ -299,7 +299,13 @@ fn status_says_what_would_be_lost_and_what_is_due() {
         copies: 23,
         newest: Some(t("2026-05-20T02:00:00Z")),
     };
-    let status = Status { now: look().now, workloads: vec![workload], vaults: vec![vault], due: vec![due()] };
+    let status = Status {
+        now: look().now,
+        workloads: vec![workload],
+        vaults: vec![vault],
+        policies: Vec::new(),
+        due: vec![due()],
+    };
     narrow("status.txt", &text::status::status(&look(), &status));
 }
 

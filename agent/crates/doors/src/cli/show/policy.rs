@@ -297,8 +297,17 @@ fn said(answer: &Result<Value, backstop_model::policy::Fault>, question: &Value)
             };
             list.iter().map(line).collect::<Vec<_>>().join("; ")
         }
-        Some(_) | None => value.to_string(),
+        Some(_) => value.to_string(),
+        None => added(value),
     }
+}
+
+/// Tiers in words; any other answer as it is.
+fn added(value: &Value) -> String {
+    let Some(tiers) = value["tiers"].as_array() else { return value.to_string() };
+    let tiers: Vec<&str> = tiers.iter().filter_map(Value::as_str).collect();
+    let why = value["reason"].as_str().filter(|why| !why.is_empty()).map_or(String::new(), |why| format!(" ({why})"));
+    if tiers.is_empty() { format!("no tiers{why}") } else { format!("{}{why}", tiers.join(", ")) }
 }
 
 /// Differences.
