@@ -97,9 +97,11 @@ impl Catalog {
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>, CatalogError> {
         self.read(|tx| {
             let open = if filter.open { "finished IS NULL" } else { "1" };
+            // Spelt so that the verb's index is used.
+            let verb = if filter.verb.is_some() { "verb = :verb" } else { ":verb IS NULL" };
             tx.prepare(&format!(
                 "{RUN} WHERE {open} AND started >= :since AND (:workload IS NULL OR workload = :workload) \
-                 AND (:verb IS NULL OR verb = :verb) AND (:outcome IS NULL OR outcome = :outcome) \
+                 AND {verb} AND (:outcome IS NULL OR outcome = :outcome) \
                  ORDER BY started DESC, id DESC LIMIT :limit"
             ))?
             .query_and_then(

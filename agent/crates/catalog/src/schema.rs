@@ -5,7 +5,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::CatalogError;
 
 /// One script per format; the first makes format 1 from an empty file. Scripts are never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001-first.sql"), include_str!("schema/0002-policies.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001-first.sql"),
+    include_str!("schema/0002-policies.sql"),
+    include_str!("schema/0003-runs.sql"),
+];
 
 /// Marks the file as ours ("BSTP"), so that another program's database is not taken for a damaged catalog.
 const APPLICATION_ID: i64 = 1_112_757_328;
@@ -116,7 +120,7 @@ mod tests {
         let mut connection = fresh();
         connection.pragma_update(None, "user_version", 99).expect("set");
         let error = migrate(&mut connection).expect_err("newer");
-        assert!(matches!(error, CatalogError::Newer { found: 99, known: 2 }), "{error}");
+        assert!(matches!(error, CatalogError::Newer { found: 99, known: 3 }), "{error}");
     }
 
     #[test]
@@ -135,7 +139,7 @@ mod tests {
         let mut scripts = MIGRATIONS.to_vec();
         scripts.push("CREATE TABLE half (x); CREATE TABLE backups (x);");
         apply(&mut connection, &scripts).expect_err("the second statement cannot work");
-        assert_eq!(version(&connection).expect("version"), 2);
+        assert_eq!(version(&connection).expect("version"), 3);
         let half = connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", [], |row| row.get(0));
         assert_eq!(half, Ok(0_i64));
     }

@@ -169,6 +169,7 @@ fn limits(out: &mut Changes, old: &Limits, new: &Limits) {
         out.turn("percent released in one day", old.release_percent_per_day, new.release_percent_per_day, effect);
     }
     out.more_is_stronger("undelete window", Some(old.undelete_window), Some(new.undelete_window));
+    out.more_is_stronger("undo window", Some(old.undo_window), Some(new.undo_window));
     out.more_is_stronger("prune grace", Some(old.prune_grace), Some(new.prune_grace));
 }
 
@@ -369,6 +370,7 @@ releases_per_run = 20
             ("env:CHAT_URL", "env:ROOT", "policy chat: may also use the secret `chat_url = env:ROOT`"),
             ("releases_per_run = 20", "releases_per_run = 40", "limits: releases in one run: 20 → 40"),
             ("releases_per_run", "undelete_window = \"1d\"\nreleases_per_run", "limits: undelete window: 7d → 1d"),
+            ("releases_per_run", "undo_window = \"2h\"\nreleases_per_run", "limits: undo window: 7d → 2h"),
             (
                 "file:///mnt/offsite/vault",
                 "file:///mnt/elsewhere",

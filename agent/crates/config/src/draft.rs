@@ -223,6 +223,7 @@ fn limits_table(table: &Fields<'_>) -> Limits {
             .get("undelete_window")
             .and_then(|field| field.span(HOUR..=YEAR))
             .unwrap_or(default.undelete_window),
+        undo_window: table.get("undo_window").and_then(|field| field.span(HOUR..=YEAR)).unwrap_or(default.undo_window),
         prune_grace: table.get("prune_grace").and_then(|field| field.span(HOUR..=YEAR)).unwrap_or(default.prune_grace),
     };
     table.finish();

@@ -12,6 +12,9 @@ use toml::de::{DeTable, DeValue};
 use crate::problem::{At, Sources, Spot};
 use crate::suggest;
 
+/// Room for the keys that are asked of a workload, of which a large site has ten thousand.
+const KEYS_USUAL: usize = 24;
+
 /// A table being read.
 pub(crate) struct Fields<'t> {
     sources: &'t Sources<'t>,
@@ -36,7 +39,8 @@ pub(crate) struct Field<'t> {
 
 impl<'t> Fields<'t> {
     pub(crate) fn new(sources: &'t Sources<'t>, at: At, title: String, table: &'t DeTable<'t>) -> Self {
-        Self { sources, file: at.file, title, at, table, asked: RefCell::default(), forgiven: Cell::default() }
+        let asked = RefCell::new(Vec::with_capacity(KEYS_USUAL));
+        Self { sources, file: at.file, title, at, table, asked, forgiven: Cell::default() }
     }
 
     /// The value of a key this table may have.
@@ -90,7 +94,7 @@ impl<'t> Fields<'t> {
     fn field(&self, key: &str, value: &'t Spanned<DeValue<'t>>) -> Field<'t> {
         let title = match self.title.as_str() {
             "" => key.to_owned(),
-            title => format!("{title}.{key}"),
+            title => [title, ".", key].concat(),
         };
         Field { sources: self.sources, title, at: At::new(self.file, value.span()), value: value.get_ref() }
     }

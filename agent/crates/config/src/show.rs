@@ -40,6 +40,7 @@ pub fn show(config: &Config) -> String {
     line(&mut out, "releases_per_run", &config.limits.releases_per_run.to_string());
     line(&mut out, "release_percent_per_day", &config.limits.release_percent_per_day.to_string());
     line(&mut out, "undelete_window", &span(config.limits.undelete_window));
+    line(&mut out, "undo_window", &span(config.limits.undo_window));
     line(&mut out, "prune_grace", &span(config.limits.prune_grace));
     out
 }

@@ -232,6 +232,8 @@ pub struct Limits {
     pub release_percent_per_day: u32,
     /// How long a released backup can be brought back.
     pub undelete_window: Span,
+    /// How long the trees stay that a restore in place put aside, so that `restore undo` can bring them back.
+    pub undo_window: Span,
     /// How long an unreferenced pack stays before a prune removes it. Must exceed the longest backup run.
     pub prune_grace: Span,
 }
@@ -242,6 +244,7 @@ impl Default for Limits {
             releases_per_run: 50,
             release_percent_per_day: 34,
             undelete_window: Span::from_days(7),
+            undo_window: Span::from_days(7),
             prune_grace: Span::from_days(2),
         }
     }

@@ -10,6 +10,7 @@ use backstop_model::config::WorkloadKind;
 use backstop_model::run::{SnapshotMade, StepOutput};
 use backstop_model::{
     Action, Advice, Backup, BackupName, BackupState, CopyState, ExitCode, Fault, Place, Run, SnapshotId, Span, Step,
+    Verb,
 };
 use backstop_saga::{Actor, Outputs, Token};
 use backstop_seams::Progress;
@@ -17,6 +18,7 @@ use backstop_vault::{BackupRequest, Description, Snapshot, Vault, VaultError};
 
 pub(crate) use self::exchange::note_of;
 use crate::context::Context;
+use crate::prune;
 
 /// Carries out the steps of one run.
 pub(crate) struct Worker<'a> {
@@ -106,7 +108,12 @@ impl Actor for Worker<'_> {
             Action::CompareTree { backup, from, dir } => self.compare_tree(backup, from, dir),
             Action::CheckHealth { argv, dir, timeout } => self.check_health(argv, dir, *timeout),
             Action::AskHealth { policy, backup, dir } => self.ask_health(policy, backup, dir),
-            Action::RemoveDirectory { dir } => self.remove_directory(dir).map(|()| StepOutput::Nothing),
+            Action::RemoveDirectory { dir } => {
+                if self.run.verb == Verb::Prune {
+                    prune::may_remove(self.ctx, dir)?;
+                }
+                self.remove_directory(dir).map(|()| StepOutput::Nothing)
+            }
             Action::RestoreInto { backup, from, dir, selection, overwrite } => {
                 self.restore_into(backup, from, dir, (selection, *overwrite), &vault_fault).map(StepOutput::Restored)
             }

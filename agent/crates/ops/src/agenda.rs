@@ -20,8 +20,8 @@ use backstop_planner::policies::Ruling;
 use serde::Serialize;
 
 use crate::Context;
-use crate::carry;
 use crate::gate::{Asking, retention};
+use crate::{carry, prune};
 
 /// How far back failures matter: nothing is left alone for longer after one.
 const FAILURES: Span = Span::from_days(2);
@@ -140,6 +140,7 @@ fn compare(ctx: &Context, standings: &[Standing]) -> Result<(Agenda, Vec<Due>), 
     }
     let past = past(ctx, &close, &standings, now)?;
     let (open_runs, marked_packs) = (interrupted(ctx)?, marked(ctx)?);
+    let kept_trees = if doubtful { Vec::new() } else { prune::kept_trees(ctx)? };
     let rulings = rulings(ctx, &close, &backups)?;
     let facts = Facts {
         now,
@@ -147,6 +148,7 @@ fn compare(ctx: &Context, standings: &[Standing]) -> Result<(Agenda, Vec<Due>), 
         past: &past,
         open_runs: &open_runs,
         marked_packs: &marked_packs,
+        kept_trees: &kept_trees,
         rulings: &rulings,
     };
     Ok((backstop_planner::agenda::agenda(&config, &facts)?, quiet))

@@ -2,6 +2,7 @@
 //! After each: nothing is lost, nothing is left behind, and the same verb then does what it would have done.
 
 mod gate;
+mod put_aside;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use backstop_model::config::Workload;
 use backstop_model::plan::Overwrite;
 use backstop_model::policy::health::{Restored, RestoredTree};
-use backstop_model::{Action, BackupName, ExitCode, Fault, Outcome, Plan, RunId, Verb};
+use backstop_model::{Action, BackupName, ExitCode, Fault, Outcome, Plan, Run, RunId, Verb};
 use backstop_planner as planner;
 use backstop_planner::restore::{Destination, Which};
 use backstop_seams::Progress;
@@ -14,7 +14,7 @@ use crate::gate::health;
 use crate::gate::validation::Asked;
 use crate::report::RunReport;
 use crate::request::{Pick, Restore, Undo};
-use crate::settle;
+use crate::{prune, settle};
 
 /// Brings a backup back.
 ///
@@ -100,7 +100,9 @@ fn look_at(
     report: &mut RunReport,
 ) -> Result<(), Fault> {
     let policies = health::policies(ctx, workload);
-    if policies.is_empty() {
+    // A part of a backup is no system that could be healthy.
+    let whole = request.selection.include.is_empty() && request.selection.exclude.is_empty();
+    if policies.is_empty() || !whole {
         return Ok(());
     }
     let backup = ctx.backup(name.as_str())?;
@@ -144,6 +146,7 @@ pub fn undo(ctx: &Context, request: &Undo, progress: &dyn Progress) -> Result<Ru
         .catalog
         .run(&id)?
         .ok_or_else(|| Fault::not_found(format!("there is no run `{id}`"), "see `backstop run list`"))?;
+    is_undoable(ctx, &restored)?;
     let now = ctx.now()?;
     let undo = new_run_id(ctx, now);
     let mut plan = planner::restore::undo(&restored, &undo, now)?;
@@ -152,4 +155,34 @@ pub fn undo(ctx: &Context, request: &Undo, progress: &dyn Progress) -> Result<Ru
     }
     let gate = Asked::new("restore-undo", Some(&workload.name)).because(&request.reason).text("run", Some(&id));
     gated(ctx, gate, plan, false, Some(undo), progress)
+}
+
+/// Says why nothing can be put back: the trees were removed when their window was over, or are gone.
+fn is_undoable(ctx: &Context, restored: &Run) -> Result<(), Fault> {
+    let keeps = restored.plan.steps.iter().filter_map(|step| match &step.action {
+        Action::SwapIn { keep, .. } => Some(keep),
+        _ => None,
+    });
+    let mut keeps = keeps.peekable();
+    if keeps.peek().is_none() || !matches!(restored.outcome, Some(Outcome::Done | Outcome::Partial)) {
+        // The planner says what is wrong with these.
+        return Ok(());
+    }
+    let hint = match &restored.workload {
+        Some(name) => format!("`backstop backup list {name}` shows the states that can be restored"),
+        None => String::new(),
+    };
+    if let Some(prune) = prune::gave_up(ctx, restored)? {
+        let message = format!(
+            "what run `{}` put aside was kept for {} (`limits.undo_window`) and then removed, by run `{}`",
+            restored.id, ctx.config.limits.undo_window, prune.id
+        );
+        return Err(Fault::not_found(message, hint));
+    }
+    for keep in keeps {
+        if ctx.outside.files.exists(keep)? {
+            return Ok(());
+        }
+    }
+    Err(Fault::not_found(format!("what run `{}` put aside is not there any more", restored.id), hint))
 }

@@ -17,6 +17,7 @@ use backstop_model::{
 use crate::calendar::is_owed;
 use crate::calendars::{Calendars, Present};
 use crate::policies::{Ruling, may_go};
+use crate::prune::KeptTrees;
 use crate::retention::{self, Terms, Weighed};
 use crate::{choice, prune, verify};
 
@@ -33,6 +34,8 @@ pub struct Facts<'a> {
     pub open_runs: &'a [Run],
     /// Vaults with packs marked for removal, and when the first of them was marked.
     pub marked_packs: &'a BTreeMap<Place, Timestamp>,
+    /// Trees that restores in place put aside and that are still there.
+    pub kept_trees: &'a [KeptTrees],
     /// What the retention policies in force said, for workloads that have any.
     pub rulings: &'a BTreeMap<WorkloadName, Vec<Ruling>>,
 }
@@ -131,6 +134,7 @@ pub fn agenda(config: &Config, facts: &Facts<'_>) -> Result<Agenda, Fault> {
         looking.retention(calendar, &mut weighed);
     }
     trash(facts, &mut agenda);
+    kept_trees(facts, &mut agenda);
     marked_packs(config, facts, &mut agenda);
     agenda
         .due
@@ -351,6 +355,32 @@ fn trash(facts: &Facts<'_>, agenda: &mut Agenda) {
     }
 }
 
+/// Trees put aside for long enough → prune. One line for each workload, and one for what comes next.
+fn kept_trees(facts: &Facts<'_>, agenda: &mut Agenda) {
+    let mut lines: BTreeMap<(&WorkloadName, bool), (Timestamp, usize)> = BTreeMap::new();
+    for trees in facts.kept_trees {
+        let (until, count) = lines.entry((&trees.workload, trees.until <= facts.now)).or_insert((trees.until, 0));
+        *until = trees.until.min(*until);
+        *count += trees.dirs.len();
+    }
+    for ((workload, is_over), (when, count)) in lines {
+        let line = Due {
+            urgency: Urgency::Purge,
+            what: Verb::Prune,
+            workload: Some(workload.clone()),
+            backups: Vec::new(),
+            place: None,
+            run: None,
+            when,
+            reason: match is_over {
+                true => format!("{} put aside by restores, kept long enough", counted(count, "tree")),
+                false => "a tree that a restore put aside was kept long enough".to_owned(),
+            },
+        };
+        if is_over { agenda.due.push(line) } else { agenda.next.push(line) }
+    }
+}
+
 /// Marked packs past their grace → prune.
 fn marked_packs(config: &Config, facts: &Facts<'_>, agenda: &mut Agenda) {
     for (place, marked) in facts.marked_packs {
@@ -400,6 +430,7 @@ mod tests {
         past: Past,
         open_runs: Vec<Run>,
         marked_packs: BTreeMap<Place, Timestamp>,
+        kept_trees: Vec<KeptTrees>,
         disabled: bool,
     }
 
@@ -416,6 +447,7 @@ mod tests {
                 past: &past,
                 open_runs: &self.open_runs,
                 marked_packs: &self.marked_packs,
+                kept_trees: &self.kept_trees,
                 rulings: &BTreeMap::new(),
             };
             agenda(&fixture::config(vec![workload]), &facts).expect("an agenda")

@@ -58,7 +58,8 @@ pub fn check(plan: &Plan) -> Vec<Lint> {
                 }
             }
             Action::Materialise { dir, .. } | Action::RemoveDirectory { dir } => {
-                if !owned.contains(dir.as_path()) {
+                // A prune removes what restores put aside, which belonged to nobody but the workload.
+                if !owned.contains(dir.as_path()) && plan.verb != Verb::Prune {
                     found.push(Lint::Unowned(step.id));
                 }
                 if step.optional {

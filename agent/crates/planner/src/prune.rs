@@ -1,8 +1,12 @@
-//! Plans that purge released backups whose window is over, and give back the space nothing refers to.
+//! Plans that purge released backups whose window is over, and give back the space nothing refers to; and that remove
+//! the trees which restores in place put aside, once they were kept long enough.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use backstop_model::{Action, Backup, BackupState, CopyState, Place, Plan, Timestamp, Verb};
+use backstop_model::{
+    Action, Backup, BackupState, CopyState, Outcome, Place, Plan, Run, RunId, Span, Timestamp, Verb, WorkloadName,
+};
 
 /// Whether the backup's time in the trash is over.
 #[must_use]
@@ -40,6 +44,55 @@ pub fn plan(backups: &[&Backup], vaults: &BTreeSet<Place>, now: Timestamp) -> Pl
     }
     if plan.steps.is_empty() {
         plan.reasons.push("no released backup has outlived its window".to_owned());
+    }
+    plan
+}
+
+/// The trees that a restore in place, or its undo, put aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptTrees {
+    /// Whose they were.
+    pub workload: WorkloadName,
+    /// The run that put them aside.
+    pub run: RunId,
+    /// Until when they stay.
+    pub until: Timestamp,
+    /// Where they are, if nobody removed them.
+    pub dirs: Vec<PathBuf>,
+}
+
+/// What a run put aside and keeps for `window`; `None` when it exchanged nothing or is not at a good end.
+#[must_use]
+pub fn kept_trees(run: &Run, window: Span) -> Option<KeptTrees> {
+    let (Some(workload), Some(finished), Some(Outcome::Done | Outcome::Partial)) =
+        (&run.workload, run.finished, run.outcome)
+    else {
+        return None;
+    };
+    let keep = |step: &backstop_model::Step| match &step.action {
+        Action::SwapIn { keep, .. } => Some(keep.clone()),
+        _ => None,
+    };
+    let dirs: Vec<PathBuf> = run.plan.steps.iter().filter_map(keep).collect();
+    let kept = KeptTrees { workload: workload.clone(), run: run.id.clone(), until: window.after(finished), dirs };
+    (!kept.dirs.is_empty()).then_some(kept)
+}
+
+/// Plans the removal of the trees of one workload that were kept long enough; the others are passed over. It is a run of
+/// the workload, so that no restore or undo goes on beside it.
+#[must_use]
+pub fn give_up(workload: &WorkloadName, kept: &[&KeptTrees], now: Timestamp) -> Plan {
+    let mut plan = Plan::nothing(Verb::Prune, now, "");
+    plan.reasons.clear();
+    plan.workload = Some(workload.clone());
+    for trees in kept.iter().filter(|trees| &trees.workload == workload && trees.until <= now) {
+        plan.reasons.push(format!("what run {} put aside was kept until {}", trees.run, trees.until));
+        for dir in &trees.dirs {
+            plan.push(Action::RemoveDirectory { dir: dir.clone() });
+        }
+    }
+    if plan.steps.is_empty() {
+        plan.reasons.push("no tree that a restore put aside was kept long enough".to_owned());
     }
     plan
 }

@@ -292,6 +292,7 @@ schedule = "standard"
             past: &past,
             open_runs: &[],
             marked_packs: &marked,
+            kept_trees: &[],
             rulings: &BTreeMap::new(),
         };
         agenda(config, &facts).expect("an agenda")
