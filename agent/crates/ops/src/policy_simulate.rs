@@ -1,5 +1,5 @@
 //! `policy simulate`: the coming years in memory, with the real planner, the real retention, the real delete firewall and
-//! the real policies, over the recorded backups and a calendar in which every backup succeeds.
+//! the real policies, over the recorded backups and then a calendar in which every backup succeeds.
 //!
 //! What a rule does to a backup that is four years old shows in four years. Here it shows now: what would be deleted on
 //! which day, which restore that the schedule or a promise guarantees would fail because of it, and how much is stored.
@@ -47,6 +47,8 @@ pub struct Simulated {
 pub struct Life {
     /// Whose.
     pub workload: WorkloadName,
+    /// What would have been deleted up to now, had these policies been in force from the first recorded backup on.
+    pub past: Vec<Deletion>,
     /// Backups made.
     pub made: u64,
     /// What was deleted, first day first.

@@ -96,8 +96,22 @@ fn five_years_show_that_a_rule_breaks_its_promise() {
     let old = site.text("conf/policies/fiscal-quarters.toml");
     let compared = site.json_with(4, &["policy", "simulate", "--workload", "docs", "--diff", &old, &candidate]);
     assert!(compared["earlier"].as_array().map(Vec::len) > Some(0), "{compared}");
+    let past = &kept["workloads"][0]["past"];
+    assert_eq!(past, &serde_json::json!([]), "one backup is never past retention");
     rebind(&site, "fiscal-quarters", "retention", good);
     assert_eq!(site.names().len(), 1, "nothing of this happened");
+}
+
+/// What a rule would have done since the first backup shows, too.
+#[test]
+fn the_recorded_past_is_lived_through_again() {
+    let mut site = Site::at("2031-05-05T09:00:00Z");
+    let names = two_days(&mut site);
+    let past = |site: &Site| site.json(&["policy", "simulate", "--years", "1"])["workloads"][0]["past"].clone();
+    assert_eq!(past(&site)[0]["backup"], names[0].as_str());
+    bind(&site, "legal-hold", "retention", "mode = \"active\"\nsettings = { until = 2032-01-01 }");
+    assert_eq!(past(&site), serde_json::json!([]));
+    assert_eq!(site.names().len(), 2);
 }
 
 /// A project has everything that its build and its cases need.

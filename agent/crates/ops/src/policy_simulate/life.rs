@@ -9,7 +9,7 @@ use backstop_model::{
     SnapshotId, Span, Tier, Timestamp,
 };
 use backstop_planner::backup::Added;
-use backstop_planner::calendar::{Period, Rule, is_owed};
+use backstop_planner::calendar::{Period, Rule, is_future, is_owed};
 use backstop_planner::policies::{Ruling, heed, is_open};
 use backstop_planner::retention::{Terms, Verdict, verdicts};
 use backstop_planner::{Calendar, choice, naming, release, tiers};
@@ -54,36 +54,25 @@ pub(super) fn live(
     (from, until): (Timestamp, Timestamp),
 ) -> Result<(Life, Vec<Break>), Fault> {
     let bound = set.map(|set| set.bound_to(World::Retention, Some(&workload.name))).unwrap_or_default();
-    let mut backups: Vec<Backup> = recorded.into_iter().filter(|b| b.state == BackupState::Present).collect();
-    backups.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
-    let mut world = Days {
-        config,
-        workload,
-        calendar: Calendar::of(&workload.schedule)?,
-        offsite: choice::offsite(config, &workload.schedule),
-        policies: bound.into_iter().filter(|(_, in_force)| *in_force).map(|(policy, _)| policy).collect(),
-        ever: BTreeMap::new(),
-        size: backups.last().map_or(Bytes(1 << 30), |backup| backup.size),
-        stored: usual(&backups),
-        backups,
-        released: Vec::new(),
-        life: Life {
-            workload: workload.name.clone(),
-            made: 0,
-            deleted: Vec::new(),
-            kept: 0,
-            named: BTreeMap::new(),
-            curve: Vec::new(),
-        },
-        breaks: BTreeMap::new(),
-    };
-    for backup in world.backups.clone() {
-        world.remember(&backup);
+    let policies: Vec<&Policy> =
+        bound.into_iter().filter(|(_, in_force)| *in_force).map(|(policy, _)| policy).collect();
+    let mut recorded: Vec<Backup> = recorded.into_iter().filter(|backup| !is_future(backup.created, from)).collect();
+    recorded.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+
+    let mut past = Days::begin(config, workload, policies.clone(), Vec::new())?;
+    recorded.iter().for_each(|backup| past.relive(backup));
+    recorded.retain(|backup| backup.state == BackupState::Present);
+
+    let mut days = Days::begin(config, workload, policies, recorded)?;
+    days.go(from, until);
+    days.life.past = past.life.deleted;
+    days.life.kept = days.backups.len() as u64;
+    days.promises_were_made(until);
+    // What broke in the past broke first.
+    for (kind, broken) in past.breaks {
+        days.breaks.insert(format!("past/{kind}"), broken);
     }
-    world.go(from, until);
-    world.life.kept = world.backups.len() as u64;
-    world.promises_were_made(until);
-    Ok((world.life, world.breaks.into_values().collect()))
+    Ok((days.life, days.breaks.into_values().collect()))
 }
 
 /// What a backup usually adds to its place: the middle of those there are.
@@ -93,7 +82,53 @@ fn usual(backups: &[Backup]) -> Bytes {
     Bytes(stored.get(stored.len() / 2).copied().unwrap_or(1 << 27))
 }
 
-impl Days<'_> {
+impl<'a> Days<'a> {
+    fn begin(
+        config: &'a Config,
+        workload: &'a Workload,
+        policies: Vec<&'a Policy>,
+        backups: Vec<Backup>,
+    ) -> Result<Self, Fault> {
+        let mut days = Self {
+            config,
+            workload,
+            calendar: Calendar::of(&workload.schedule)?,
+            offsite: choice::offsite(config, &workload.schedule),
+            policies,
+            ever: BTreeMap::new(),
+            size: backups.last().map_or(Bytes(1 << 30), |backup| backup.size),
+            stored: usual(&backups),
+            backups,
+            released: Vec::new(),
+            life: Life {
+                workload: workload.name.clone(),
+                past: Vec::new(),
+                made: 0,
+                deleted: Vec::new(),
+                kept: 0,
+                named: BTreeMap::new(),
+                curve: Vec::new(),
+            },
+            breaks: BTreeMap::new(),
+        };
+        for backup in days.backups.clone() {
+            days.remember(&backup);
+        }
+        Ok(days)
+    }
+
+    /// A recorded backup once more, with the policies of today and as if it had been copied and proved.
+    fn relive(&mut self, recorded: &Backup) {
+        let now = recorded.created;
+        let mut tiers = recorded.tiers.clone();
+        tiers.extend(self.extra_tiers(&recorded.tiers, now).into_iter().map(|added| added.tier));
+        let mut backup = self.backup(recorded.name.clone(), tiers, now);
+        (backup.size, backup.completeness, backup.hold) = (recorded.size, recorded.completeness, recorded.hold.clone());
+        self.remember(&backup);
+        self.backups.push(backup);
+        self.release(now);
+    }
+
     fn go(&mut self, from: Timestamp, until: Timestamp) {
         let mut now = from;
         let mut point = from;

@@ -39,6 +39,10 @@ pub fn simulated(look: &Look, simulated: &Simulated) -> String {
             table.row(["tier".to_owned(), format!("{tier}: given to {}", counted(*count, "backup"))]);
         }
         out.push_str(&table.text());
+        if !life.past.is_empty() {
+            out.push_str("  would have been deleted up to now\n");
+            out.push_str(&deletions(look, life.past.iter()));
+        }
         if !life.deleted.is_empty() {
             out.push_str("  deleted\n");
             out.push_str(&deletions(look, life.deleted.iter()));

@@ -55,7 +55,7 @@ pub enum Policy {
     Replay(Replay),
     /// Live through the coming years in memory
     ///
-    /// Takes the recorded backups and goes on by the calendar: planner, retention, delete firewall and policies are the
+    /// Lives through the recorded backups again, then goes on by the calendar: planner, retention, delete firewall and policies are the
     /// real ones. Shows what would be deleted when, how much is stored, and fails with 4 on the first day on which the
     /// schedule or a promise of a policy is broken.
     Simulate(Simulate),
