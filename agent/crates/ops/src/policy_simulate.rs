@@ -4,6 +4,7 @@
 //! What a rule does to a backup that is four years old shows in four years. Here it shows now: what would be deleted on
 //! which day, which restore that the schedule or a promise guarantees would fail because of it, and how much is stored.
 
+mod guarantees;
 mod life;
 
 use std::path::{Path, PathBuf};

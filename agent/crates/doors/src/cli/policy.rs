@@ -158,14 +158,14 @@ pub fn approval(call: &Call<'_>, verb: &Approval, screen: &mut Screen) -> Result
         Approval::List(arguments) => {
             let limit = Some(arguments.limit).filter(|limit| *limit > 0);
             let listed = approvals::list(ctx, arguments.all, limit)?;
-            screen.answer("approval-list", &listed, || show::policy::approvals(&look, &listed));
+            screen.answer("approval-list", &listed, || show::approval::approvals(&look, &listed));
             return Ok(ExitCode::Ok);
         }
         Approval::Approve(arguments) => (arguments, true),
         Approval::Deny(arguments) => (arguments, false),
     };
     let decided = approvals::decide(ctx, arguments.id, approve, &arguments.reason)?;
-    screen.answer("approval", &decided, || show::policy::decided(&decided));
+    screen.answer("approval", &decided, || show::approval::decided(&decided));
     Ok(ExitCode::Ok)
 }
 
@@ -177,12 +177,12 @@ pub fn alert(call: &Call<'_>, verb: &Alert, screen: &mut Screen) -> Result<ExitC
         Alert::List(arguments) => {
             let limit = Some(arguments.limit).filter(|limit| *limit > 0);
             let listed = alerts::list(ctx, arguments.all, limit)?;
-            screen.answer("alert-list", &listed, || show::policy::alerts(&look, &listed));
+            screen.answer("alert-list", &listed, || show::approval::alerts(&look, &listed));
             Ok(ExitCode::Ok)
         }
         Alert::Test => {
             let delivered = alerts::test(ctx)?;
-            screen.answer("alert-test", &delivered, || show::policy::delivered(&delivered));
+            screen.answer("alert-test", &delivered, || show::approval::delivered(&delivered));
             let arrived = delivered.delivered > 0 && delivered.fallback.is_empty() && delivered.waiting == 0;
             Ok(if arrived { ExitCode::Ok } else { ExitCode::Findings })
         }

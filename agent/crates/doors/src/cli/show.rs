@@ -1,6 +1,7 @@
 //! Answers as text, one file per noun. Pure: an answer in, text out, so that what people read is golden.
 
 pub mod agenda;
+pub mod approval;
 pub mod audit;
 pub mod backup;
 pub mod config;
