@@ -50,6 +50,12 @@ fn findings(message: String, hint: &str) -> Fault {
     Fault::new(ExitCode::Findings, Advice::CallAPerson, message, hint)
 }
 
+/// Whether this machine has a configuration at all.
+#[must_use]
+pub fn is_configured(outside: &Outside) -> bool {
+    outside.files.read_config(&outside.config_dir).is_ok_and(|files| !files.is_empty())
+}
+
 /// An engine for those who need no configuration. Compiled code is kept where there is a state directory.
 pub(crate) fn engine(outside: &Outside, state_dir: Option<&Path>) -> Result<Engine, Fault> {
     match state_dir {

@@ -114,6 +114,19 @@ fn the_recorded_past_is_lived_through_again() {
     assert_eq!(site.names().len(), 2);
 }
 
+/// An author needs no agent: nothing is made beside what was asked for.
+#[test]
+fn looking_at_a_component_makes_no_agent() {
+    let mut site = Site::bare();
+    site.set("BACKSTOP_STATE_DIR", site.text("state"));
+    std::fs::remove_dir_all(site.path("conf")).expect("no configuration");
+    let component = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/gfs.wasm");
+    site.ok(&["policy", "inspect", component]);
+    site.ok(&["policy", "test", concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/gfs"), "--component", component]);
+    site.ok(&["policy", "keygen", &site.text("signing.key")]);
+    assert!(!site.path("state").exists() && !site.path("conf").exists());
+}
+
 /// A project has everything that its build and its cases need.
 #[test]
 fn a_new_project_holds_source_cases_and_the_interface() {

@@ -35,8 +35,9 @@ pub fn loose(
     screen: &mut Screen,
 ) -> Result<ExitCode, Fault> {
     let outside = wire.outside(options)?;
-    // Compiled code is kept where there is an agent to keep it.
-    let state = wire.context(options).ok().map(|ctx| ctx.config.state_dir);
+    // Compiled code is kept where there is an agent to keep it; looking at a policy makes none.
+    let runs = matches!(verb, Policy::Test(_) | Policy::Bench(_)) && policy_test::is_configured(&outside);
+    let state = if runs { wire.context(options).ok().map(|ctx| ctx.config.state_dir) } else { None };
     let state = state.as_deref();
     match verb {
         Policy::Inspect(arguments) => {
