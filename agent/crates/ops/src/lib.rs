@@ -70,4 +70,5 @@ mod fixture;
 
 pub use backstop_seams::{Progress, Tick};
 pub use context::{Context, Outside};
+pub use gate::outward::ToRestored;
 pub use report::{RunReport, StepReport, StepState};

@@ -54,7 +54,7 @@ fn web_failure(failure: WebFailure) -> HttpFailure {
 }
 
 /// One restored system, for health checks.
-pub(crate) struct ToRestored(pub Arc<dyn Reach>);
+pub struct ToRestored(pub Arc<dyn Reach>);
 
 fn probe_failure(failure: ReachFailure) -> ProbeFailure {
     let kind = match failure.kind {
