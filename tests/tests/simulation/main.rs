@@ -11,6 +11,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "tells what happens, and how to see it again")]
 
+mod deeds;
 mod story;
 mod watch;
 
@@ -63,15 +64,21 @@ fn weeks_of_life_keep_every_invariant() {
     let fresh = 1..=number("BACKSTOP_SEEDS").unwrap_or(SEEDS);
     let seeds: Vec<u64> = FOUND_SOMETHING.into_iter().chain(fresh).collect();
     let next = std::sync::atomic::AtomicUsize::new(0);
+    let told = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(seed) = seeds.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-                    live(*seed, weeks);
+                    let lines = live(*seed, weeks);
+                    told.lock().expect("no panics").extend(lines);
                 }
             });
         }
     });
+    let told = told.into_inner().expect("no panics");
+    for deed in ["in place: done", "back: done", "is another"] {
+        assert!(told.iter().any(|line| line.ends_with(deed)), "it never came to `… {deed}`");
+    }
 }
 
 #[test]

@@ -9,23 +9,25 @@ use backstop_model::{Fault, Span, VaultName};
 use backstop_ops::{Context, Outside, agenda_run, vaults};
 use backstop_seams::Silent;
 use backstop_sim::{Climate, Dice, Drift, End, Process, World};
-use backstop_vault::{Secret, Store};
+use backstop_vault::Store;
 
+use crate::deeds::{self, Exchange, Keys, Returnable};
 use crate::watch::Watch;
 
 /// Two workloads with their own retention and one with two roots.
 const CONFIG: &str = r#"
 state_dir = "/var/lib/backstop"
+limits = { undo_window = "2d" }
 
 [vault.main]
 url = "file:///vault/here"
 region = "here"
-key = "env:KEY"
+key = "env:KEY_main"
 
 [vault.offsite]
 url = "file:///vault/there"
 region = "there"
-key = "env:KEY"
+key = "env:KEY_offsite"
 
 [schedule.standard]
 timezone = "UTC"
@@ -89,7 +91,11 @@ pub struct Story {
     last_touches: u64,
     /// Whether processes end before their time.
     may_end: bool,
+    is_quiet_week: bool,
     pub damage: Option<Damage>,
+    pub keys: Arc<Keys>,
+    /// The last restore in place, until somebody takes it back.
+    pub returnable: Option<Returnable>,
     /// Taken out while it looks.
     watch: Option<Watch>,
     trace: Arc<Mutex<Vec<String>>>,
@@ -117,7 +123,10 @@ impl Story {
             day: 0,
             last_touches: 100,
             may_end,
+            is_quiet_week: false,
             damage: None,
+            keys: Arc::default(),
+            returnable: None,
             trace: Arc::default(),
             is_told: std::env::var_os("BACKSTOP_TRACE").is_some(),
         };
@@ -154,6 +163,7 @@ impl Story {
         self.world.weather().set_climate(Climate::CALM);
         self.world.clock().set_wrong(0);
         self.repair();
+        self.is_quiet_week = true;
         let end = Span::from_millis(end.as_millis() + Span::from_days(8).as_millis());
         while self.world.clock().passed() < end {
             self.pass();
@@ -267,6 +277,7 @@ impl Story {
         let troubles = self.world.weather().troubles();
         let touches = self.process.life().touches();
         self.watched(Watch::before_step);
+        let exchange = self.act();
         let mut reports = self.wake();
         let has_ended = self.process.life().has_ended();
         if has_ended {
@@ -282,7 +293,32 @@ impl Story {
             assert!(!calm, "in a calm world the agenda failed: {}", fault.message);
         }
         let quiet = calm && !has_ended;
+        if let Some(exchange) = exchange {
+            exchange.check(self);
+        }
         self.watched(|watch, story| watch.after_step(story, calm, quiet));
+    }
+
+    /// What somebody does by hand, now and then, while nothing is known to be damaged and the clock is right.
+    fn act(&mut self) -> Option<Exchange> {
+        if self.damage.is_some() || self.world.clock().wrong() < -3_600_000 || self.is_quiet_week {
+            return None;
+        }
+        if self.dice.one_in(30) {
+            let (vault, _) = REGIONS[usize::try_from(self.dice.below(2)).expect("small")];
+            deeds::change_key(self, vault);
+        }
+        if self.dice.one_in(3)
+            && let Some(last) = self.returnable.take()
+        {
+            return Some(deeds::take_back(self, last));
+        }
+        if !self.dice.one_in(12) {
+            return None;
+        }
+        let (backup, picture) = self.watched(Watch::some_backup)?;
+        self.returnable = None;
+        Some(deeds::bring_back(self, &backup, &picture))
     }
 
     fn wake(&self) -> Result<(), Fault> {
@@ -312,7 +348,7 @@ impl Story {
     fn context(&self) -> Context {
         let file = SourceFile { path: "/etc/backstop/backstop.toml".into(), bytes: CONFIG.as_bytes().to_vec() };
         let config = backstop_config::load(&[file], &Overrides::default()).expect("a valid configuration");
-        let outside = outside(&self.world, &self.process);
+        let outside = outside(&self.world, &self.process, &self.keys);
         let now = outside.clock.now();
         let catalog = Catalog::open(&self.catalog(), now).expect("what was committed opens");
         Context::new(outside, config, catalog)
@@ -323,13 +359,8 @@ pub fn name(vault: &str) -> VaultName {
     vault.parse().expect("valid")
 }
 
-/// The key of both vaults.
-pub fn key() -> Secret {
-    Secret::new(format!("{}{}", backstop_vault::RAW_PREFIX, "ab".repeat(32)).into_bytes())
-}
-
-fn outside(world: &Arc<World>, process: &Process) -> Outside {
-    let (stores, lives) = (process.clone(), Arc::clone(world));
+fn outside(world: &Arc<World>, process: &Process, keys: &Arc<Keys>) -> Outside {
+    let (stores, lives, keys) = (process.clone(), Arc::clone(world), Arc::clone(keys));
     Outside {
         clock: process.clock(),
         entropy: process.entropy(),
@@ -342,7 +373,7 @@ fn outside(world: &Arc<World>, process: &Process) -> Outside {
             let region = url.rsplit('/').next().unwrap_or_default();
             Ok(Store::new(stores.store(region), None, url))
         }),
-        resolve: Box::new(|_| Ok(key())),
+        resolve: Box::new(move |reference| Ok(keys.resolve(reference))),
         reveal: Arc::new(|_| Err(Fault::not_found("no test reveals a secret", ""))),
         by: "sim@world".into(),
         owner: process.life().owner().to_owned(),

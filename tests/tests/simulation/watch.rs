@@ -11,9 +11,10 @@ use backstop_model::{
 use backstop_ops::{Context, hold, release};
 use backstop_seams::{Files, Silent, Trees};
 use backstop_sim::{Dice, World};
-use backstop_vault::{Parts, RestoreRequest, Store, Vault};
+use backstop_vault::{Parts, RestoreRequest, Secret, Store, Vault, VaultError};
 
-use crate::story::{REGIONS, Story, key, name};
+use crate::deeds;
+use crate::story::{REGIONS, Story, name};
 
 /// Where spot checks restore to.
 const SCRATCH: &str = "/spot";
@@ -87,6 +88,14 @@ impl Watch {
             self.held.insert(wanted.name.clone())
         };
         Some(format!("{} is {}", wanted.name, if is_held { "released from its hold" } else { "held" }))
+    }
+
+    /// Some backup that is there, and what it must bring back.
+    pub fn some_backup(&mut self, story: &Story) -> Option<(Backup, Vec<String>)> {
+        let present: Vec<Backup> = all(story.ctx()).into_iter().filter(|b| b.state == BackupState::Present).collect();
+        let backup = self.dice.pick(&present)?.clone();
+        let picture = self.pictures.get(&backup.name)?.clone();
+        Some((backup, picture))
     }
 
     pub fn before_step(&mut self, story: &Story) {
@@ -171,7 +180,7 @@ impl Watch {
             .collect();
         let Some((backup, place)) = self.dice.pick(&copies).copied() else { return };
         self.looked_at += 1;
-        match restore(&story.world, backup, place) {
+        match restore(story, backup, place) {
             Ok(picture) => {
                 self.restored += 1;
                 let wanted = &self.pictures[&backup.name];
@@ -210,7 +219,7 @@ impl Watch {
             if age < Span::from_days(5) {
                 continue;
             }
-            if let Err(why) = restore(world, backup, &place) {
+            if let Err(why) = restore(story, backup, &place) {
                 let level = copy.level().unwrap_or(Level::L0);
                 assert!(
                     level < Level::L1,
@@ -226,12 +235,13 @@ impl Watch {
         let ctx = story.ctx();
         let backups = all(ctx);
         at_rest(story);
+        deeds::nothing_put_aside(story);
         let left: Vec<_> = unfinished(ctx).into_iter().map(|run| (run.id, run.verb)).collect();
         assert_eq!(left, [], "open or stuck after a quiet week");
         assert!(self.restored * 10 > self.looked_at * 8, "{} of {} restored", self.restored, self.looked_at);
         for backup in backups.iter().filter(|backup| backup.state == BackupState::Present) {
             for copy in backup.copies.iter().filter(|copy| copy.state == CopyState::Present) {
-                let picture = restore(&story.world, backup, &copy.place);
+                let picture = restore(story, backup, &copy.place);
                 assert_eq!(picture.as_ref(), Ok(&self.pictures[&backup.name]), "{} at {}", backup.name, copy.place);
                 let promised = ctx.config.workloads[&backup.workload].schedule.promised_level();
                 assert!(
@@ -322,10 +332,9 @@ fn at_rest(story: &Story) {
     assert!(scratch.is_empty(), "scratch space at rest: {scratch:?}");
 }
 
-/// Restores as somebody who has the key and nothing else; what came back, or why it did not.
-fn restore(world: &std::sync::Arc<World>, backup: &Backup, place: &Place) -> Result<Vec<String>, String> {
-    let observer = world.observer();
-    let vault = place.vault().expect("a vault").as_str();
+/// Opens a vault as somebody who has this key and nothing else.
+pub fn open_vault(story: &Story, vault: &str, key: &Secret) -> Result<Vault, VaultError> {
+    let observer = story.world.observer();
     let (_, region) = REGIONS.iter().find(|(name, _)| *name == vault).expect("configured");
     let parts = Parts {
         store: Store::new(observer.store(region), None, *region),
@@ -333,7 +342,15 @@ fn restore(world: &std::sync::Arc<World>, backup: &Backup, place: &Place) -> Res
         entropy: observer.entropy(),
         threads: 1,
     };
-    let vault = Vault::open(parts, &key()).map_err(|error| format!("opening: {error}"))?;
+    Vault::open(parts, key)
+}
+
+/// Restores as somebody who has the key and nothing else; what came back, or why it did not.
+fn restore(story: &Story, backup: &Backup, place: &Place) -> Result<Vec<String>, String> {
+    let observer = story.world.observer();
+    let vault = place.vault().expect("a vault").as_str();
+    let key = story.keys.of(vault, 0);
+    let vault = open_vault(story, vault, &key).map_err(|error| format!("opening: {error}"))?;
     let copy = backup.copies.iter().find(|copy| &copy.place == place).expect("asked for");
     let dir = Path::new(SCRATCH);
     observer.files().remove_tree(dir).expect("memory");
@@ -348,7 +365,7 @@ fn restore(world: &std::sync::Arc<World>, backup: &Backup, place: &Place) -> Res
         "docs" => vec!["/srv/docs"],
         _ => vec!["/home/ann", "/home/bob"],
     };
-    let disk = world.disk();
+    let disk = story.world.disk();
     let picture = roots.iter().flat_map(|root| disk.picture(&format!("{SCRATCH}{root}"), SCRATCH)).collect();
     observer.files().remove_tree(dir).expect("memory");
     Ok(picture)

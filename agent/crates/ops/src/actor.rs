@@ -6,6 +6,8 @@ mod restoring;
 mod sending;
 mod trash;
 
+use std::path::Path;
+
 use backstop_model::config::WorkloadKind;
 use backstop_model::run::{SnapshotMade, StepOutput};
 use backstop_model::{
@@ -47,6 +49,12 @@ impl<'a> Worker<'a> {
         record.copies.iter().find(|copy| &copy.place == place).map(|copy| copy.snapshot).ok_or_else(|| {
             Fault::not_found(format!("backup `{backup}` has no copy at {place}"), "see `backstop backup show`")
         })
+    }
+
+    /// Whether the directory was made for this run and holds nothing but what it put there.
+    fn owns(&self, dir: &Path) -> bool {
+        let steps = &self.run.plan.steps;
+        steps.iter().any(|step| matches!(&step.action, Action::OwnDirectory { dir: owned } if owned == dir))
     }
 
     fn take_backup(&self, step: &Step, token: &Token) -> Done {
@@ -115,6 +123,10 @@ impl Actor for Worker<'_> {
                 self.remove_directory(dir).map(|()| StepOutput::Nothing)
             }
             Action::RestoreInto { backup, from, dir, selection, overwrite } => {
+                if token.again() && self.owns(dir) {
+                    // What an earlier attempt left would be kept as it is, its directories without their permissions.
+                    self.ctx.outside.files.remove_tree(dir)?;
+                }
                 self.restore_into(backup, from, dir, (selection, *overwrite), &vault_fault).map(StepOutput::Restored)
             }
             Action::SwapIn { staged, target, keep } => self.swap_in(staged, target, keep).map(|()| StepOutput::Nothing),
