@@ -7,8 +7,8 @@ use backstop_policy_sdk::alert_sink::{Alert, AlertSink, Failure, Question, Recei
 use backstop_policy_sdk::http::{Request, accepted, secret, text};
 use backstop_policy_sdk::{Json, Settings};
 
-/// What is longer becomes an attachment.
-const MESSAGE_MAX: usize = 4_096;
+/// What is longer becomes an attachment. The server's limit is 4,096, and what just reaches it counts as longer.
+const MESSAGE_MAX: usize = 4_095;
 
 struct Ntfy;
 
@@ -47,8 +47,11 @@ impl AlertSink for Ntfy {
 fn message(alert: &Alert) -> String {
     let mut lines = vec![alert.text.clone()];
     lines.extend(particulars(alert).into_iter().map(|(name, value)| format!("{name}: {value}")));
-    let whole = lines.join("\n").trim().to_owned();
-    if whole.len() <= MESSAGE_MAX { whole } else { cut(&whole, MESSAGE_MAX / 4) }
+    fitting(lines.join("\n").trim())
+}
+
+fn fitting(whole: &str) -> String {
+    if whole.len() <= MESSAGE_MAX { whole.to_owned() } else { cut(whole, MESSAGE_MAX / 4) }
 }
 
 /// 1 to 5: 3 is usual, 4 makes a longer sound, 5 goes through silence.
@@ -72,3 +75,18 @@ fn sign(alert: &Alert) -> &'static str {
 }
 
 backstop_policy_sdk::alert_sink!(Ntfy);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that keeps no attachments refuses them, and with them the alert.
+    #[test]
+    fn no_message_is_long_enough_to_become_an_attachment() {
+        assert_eq!(fitting(&"a".repeat(4_095)), "a".repeat(4_095));
+        for whole in ["a".repeat(4_096), "😀".repeat(1_024), "😀".repeat(2_000), "ü".repeat(4_000)] {
+            let shown = fitting(&whole);
+            assert!(shown.len() < 4_096 && shown.ends_with('…'), "{} bytes of {}", shown.len(), whole.len());
+        }
+    }
+}
