@@ -111,3 +111,24 @@ fn a_tree_that_an_undo_was_cut_short_with_is_never_given_up() {
     assert_eq!(stage.world.disk().picture(SHM, ""), before, "the undo was finished");
     stage.is_sound("an undo that was cut short");
 }
+
+#[test]
+fn a_restore_in_place_that_is_resumed_trusts_nothing_that_its_first_attempt_left() {
+    let stage = Stage::set();
+    stage.inject(&[Injection::DieAfter(StepId(1))]);
+    let _ = in_place(&stage.ctx);
+    stage.inject(&[]);
+    let below = stage.world.disk().below("/srv");
+    let begun =
+        below.iter().find(|path| path.ends_with("/srv/docs") && path.contains("backstop-restore")).expect("begun");
+    stage.world.disk().write(&format!("/{begun}/torn"), b"half".to_vec());
+    stage.world.disk().write(&format!("/{begun}/a"), b"half".to_vec());
+    stage.sound(trigger(&stage.ctx));
+    let whole = Stage::set();
+    whole.sound(in_place(&whole.ctx));
+    let contents = |stage: &Stage| {
+        let lines = stage.world.disk().picture(SHM, "");
+        lines.iter().map(|line| line.split(' ').take(4).collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    assert_eq!(contents(&stage), contents(&whole));
+}
