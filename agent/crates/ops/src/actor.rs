@@ -124,7 +124,8 @@ impl Actor for Worker<'_> {
             }
             Action::RestoreInto { backup, from, dir, selection, overwrite } => {
                 if token.again() && self.owns(dir) {
-                    // What an earlier attempt left would be kept as it is, its directories without their permissions.
+                    // What an earlier attempt left would be kept as it is, and when the power failed, names of files may
+                    // have reached the disk without their bytes.
                     self.ctx.outside.files.remove_tree(dir)?;
                 }
                 self.restore_into(backup, from, dir, (selection, *overwrite), &vault_fault).map(StepOutput::Restored)
