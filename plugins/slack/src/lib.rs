@@ -43,6 +43,8 @@ fn message(alert: &Alert, mention: Option<&str>) -> Vec<backstop_policy_sdk::htt
                     block.text("type", "section");
                     block.object_at("text", |text| {
                         text.text("type", "mrkdwn");
+                        // What the alert says is no mention; only our own, written as Slack wants them, is.
+                        text.truth("verbatim", true);
                         // Five characters for one at worst, and 3,000 at most.
                         text.text("text", &cut(&format!("{mention}{}", escaped(&alert.text)), 3_000));
                     });
@@ -56,6 +58,7 @@ fn message(alert: &Alert, mention: Option<&str>) -> Vec<backstop_policy_sdk::htt
                         for (name, value) in row {
                             fields.object(|field| {
                                 field.text("type", "mrkdwn");
+                                field.truth("verbatim", true);
                                 field.text("text", &cut(&format!("*{}*\n{}", escaped(name), escaped(value)), 2_000));
                             });
                         }
