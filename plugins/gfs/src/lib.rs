@@ -72,8 +72,14 @@ impl Retention for Gfs {
 }
 
 fn names(rules: u32) -> String {
-    let names = RULES.iter().enumerate().filter(|(rule, _)| rules & (1 << rule) != 0).map(|(_, (name, _))| *name);
-    names.collect::<Vec<_>>().join(", ")
+    let mut names = String::with_capacity("daily, weekly, monthly, yearly".len());
+    for (rule, (name, _)) in RULES.iter().enumerate() {
+        if rules & (1 << rule) != 0 {
+            names += if names.is_empty() { "" } else { ", " };
+            names += name;
+        }
+    }
+    names
 }
 
 backstop_policy_sdk::retention!(Gfs);

@@ -123,14 +123,20 @@ pub trait Question {
     fn firsts(&self, rules: &[(usize, Period)], counts: impl Fn(&Backup) -> bool) -> Vec<u32> {
         let mut stands_for = vec![0; self.backups().len()];
         let mut going: Vec<Going> = rules.iter().enumerate().map(Going::of).collect();
+        // The backup before this one; before all, a position that there is not.
+        let mut previous = usize::MAX;
+        // Until local time gets below, all rules are in the same period as before.
+        let mut nearest = i64::MAX;
         for (position, backup) in self.past().rev().filter(|(_, backup)| counts(backup)) {
-            going.retain_mut(|rule| rule.goes_on(position, backup.local, &mut stands_for));
-            if going.is_empty() {
-                break;
+            if backup.local < nearest {
+                going.retain_mut(|rule| rule.goes_on(previous, backup.local, &mut stands_for));
+                let Some(begin) = going.iter().map(|rule| rule.begin).max() else { return stands_for };
+                nearest = begin;
             }
+            previous = position;
         }
         for rule in going {
-            rule.mark(&mut stands_for);
+            rule.mark(previous, &mut stands_for);
         }
         stands_for
     }
@@ -144,31 +150,29 @@ struct Going {
     left: usize,
     /// When the period began that it is in.
     begin: i64,
-    /// The first backup of that period so far; before all, a position that there is not.
-    first: usize,
 }
 
 impl Going {
     fn of((number, (count, period)): (usize, &(usize, Period))) -> Self {
-        Self { bit: 1 << number, period: *period, left: *count, begin: i64::MAX, first: usize::MAX }
+        Self { bit: 1 << number, period: *period, left: *count, begin: i64::MAX }
     }
 
-    /// False when all its periods are done. A clock that was set back is no way into a later period.
-    fn goes_on(&mut self, position: usize, local: i64, stands_for: &mut [u32]) -> bool {
+    /// Where a period ends, the backup before was its first. False when all its periods are done. A clock that was set
+    /// back is no way into a later period.
+    fn goes_on(&mut self, previous: usize, local: i64, stands_for: &mut [u32]) -> bool {
         if local < self.begin {
-            self.mark(stands_for);
+            self.mark(previous, stands_for);
             if self.left == 0 {
                 return false;
             }
             self.left -= 1;
             self.begin = self.period.begin(local);
         }
-        self.first = position;
         true
     }
 
-    fn mark(&self, stands_for: &mut [u32]) {
-        if let Some(mark) = stands_for.get_mut(self.first) {
+    fn mark(&self, first: usize, stands_for: &mut [u32]) {
+        if let Some(mark) = stands_for.get_mut(first) {
             *mark |= self.bit;
         }
     }
