@@ -8,8 +8,8 @@ const date = ({ local }) => new Date(local * 1000);
 const day = ({ local }) => Math.floor(local / 86_400);
 // Day 0, 1970-01-01, was a Thursday; weeks begin on Monday.
 const week = (backup) => Math.floor((day(backup) + 3) / 7);
-const month = (backup) => year(backup) * 12 + date(backup).getUTCMonth();
 const year = (backup) => date(backup).getUTCFullYear();
+const month = (backup) => year(backup) * 12 + date(backup).getUTCMonth();
 const RULES = [
   { key: "daily", keep: 7, period: day },
   { key: "weekly", keep: 4, period: week },
