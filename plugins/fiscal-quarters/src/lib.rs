@@ -4,10 +4,8 @@
 //! Bind it with `promises = { quarterly = 12, fiscal-year = 10 }`, so that `backstop policy simulate` fails when fewer
 //! remain.
 
-use backstop_policy_sdk::retention::{
-    Backup, Question, ReleaseQuestion, Retention, TiersAnswer, TiersQuestion, Verdict, first_of_newest_periods,
-};
-use backstop_policy_sdk::{Date, Field, Settings};
+use backstop_policy_sdk::retention::{Question, ReleaseQuestion, Retention, TiersAnswer, TiersQuestion, Verdict};
+use backstop_policy_sdk::{Field, Period, Settings};
 
 const QUARTERLY: &str = "quarterly";
 const FISCAL_YEAR: &str = "fiscal-year";
@@ -49,33 +47,33 @@ impl Rules {
         })
     }
 
-    fn quarter(&self, date: Date) -> i64 {
-        let (year, quarter) = date.fiscal_quarter(self.first_month);
-        i64::from(year) * 4 + i64::from(quarter) - 1
+    fn quarter(&self) -> Period {
+        Period::quarter(self.first_month)
     }
 
-    fn year(&self, date: Date) -> i64 {
-        i64::from(date.fiscal_quarter(self.first_month).0)
+    fn year(&self) -> Period {
+        Period::year(self.first_month)
     }
 }
 
 impl Retention for FiscalQuarters {
     fn tiers(question: &TiersQuestion) -> Result<TiersAnswer, String> {
         let rules = Rules::read(&question.settings)?;
-        let today = question.local.date();
+        let now = question.local.seconds();
         // A partial backup does not use up its period: the next one gets the tier as well.
-        let is_first = |tier: &str, same: &dyn Fn(Date) -> bool| {
-            let bit = question.tier(tier);
-            !question.past().any(|(_, backup)| backup.tiers & bit != 0 && backup.complete && same(backup.local.date()))
+        let is_first = |tier: &str, period: Period| {
+            let (bit, this) = (question.tier(tier), period.begin(now));
+            let same = |local| period.begin(local) == this;
+            !question.past().any(|(_, backup)| backup.tiers & bit != 0 && backup.complete && same(backup.local))
         };
         let mut tiers = Vec::new();
-        if rules.quarters > 0 && is_first(QUARTERLY, &|date| rules.quarter(date) == rules.quarter(today)) {
+        if rules.quarters > 0 && is_first(QUARTERLY, rules.quarter()) {
             tiers.push(QUARTERLY.to_owned());
         }
-        if rules.years > 0 && is_first(FISCAL_YEAR, &|date| rules.year(date) == rules.year(today)) {
+        if rules.years > 0 && is_first(FISCAL_YEAR, rules.year()) {
             tiers.push(FISCAL_YEAR.to_owned());
         }
-        let (year, quarter) = today.fiscal_quarter(rules.first_month);
+        let (year, quarter) = question.local.date().fiscal_quarter(rules.first_month);
         let reason = match tiers.is_empty() {
             true => String::new(),
             false => format!("the first of quarter {quarter} of the fiscal year that began in {year}"),
@@ -86,32 +84,31 @@ impl Retention for FiscalQuarters {
     fn release(question: &ReleaseQuestion) -> Result<Vec<Verdict>, String> {
         let rules = Rules::read(&question.settings)?;
         let (quarterly, yearly) = (question.tier(QUARTERLY), question.tier(FISCAL_YEAR));
-        let kept_quarters = kept(question, quarterly, rules.quarters, |date| rules.quarter(date));
-        let kept_years = kept(question, yearly, rules.years, |date| rules.year(date));
-        Ok(question
-            .past()
-            .map(|(position, backup)| {
-                if kept_years.contains(&position) {
-                    Verdict::keep(position, format!("the first of one of the newest {} fiscal years", rules.years))
-                } else if kept_quarters.contains(&position) {
-                    Verdict::keep(position, format!("the first of one of the newest {} quarters", rules.quarters))
-                } else if backup.tiers & (quarterly | yearly) != 0 {
-                    Verdict::release(position, "its quarter and its fiscal year are past what is kept")
-                } else {
-                    Verdict::release(position, "neither quarterly nor of a fiscal year")
-                }
-            })
-            .collect())
+        let kept_quarters = kept(question, quarterly, (rules.quarters, rules.quarter()));
+        let kept_years = kept(question, yearly, (rules.years, rules.year()));
+        let mut verdicts = Vec::with_capacity(question.backups.len());
+        verdicts.extend(question.past().map(|(position, backup)| {
+            if kept_years[position] != 0 {
+                Verdict::keep(position, format!("the first of one of the newest {} fiscal years", rules.years))
+            } else if kept_quarters[position] != 0 {
+                Verdict::keep(position, format!("the first of one of the newest {} quarters", rules.quarters))
+            } else if backup.tiers & (quarterly | yearly) != 0 {
+                Verdict::release(position, "past what is kept")
+            } else {
+                Verdict::release(position, "holds neither tier")
+            }
+        }));
+        Ok(verdicts)
     }
 }
 
 /// Holders of a tier that stand for its newest periods: complete ones among themselves, and a partial one while its period
 /// is among the newest of all.
-fn kept(question: &ReleaseQuestion, bit: u32, count: usize, period: impl Fn(Date) -> i64) -> Vec<usize> {
-    let holders = || question.past().filter(|(_, backup)| backup.tiers & bit != 0);
-    let number = |(position, backup): (usize, &Backup)| (position, period(backup.local.date()));
-    let mut kept = first_of_newest_periods(holders().filter(|(_, backup)| backup.complete).map(number), count);
-    kept.extend(first_of_newest_periods(holders().map(number), count));
+fn kept(question: &ReleaseQuestion, bit: u32, rule: (usize, Period)) -> Vec<u32> {
+    let mut kept = question.firsts(&[rule], |backup| backup.tiers & bit != 0 && backup.complete);
+    for (whole, any) in kept.iter_mut().zip(question.firsts(&[rule], |backup| backup.tiers & bit != 0)) {
+        *whole |= any;
+    }
     kept
 }
 

@@ -29,23 +29,23 @@ impl Retention for KeepLastVerified {
             let why = format!("only {} of {keep} are proved to {}", newest_proved.len(), level.word());
             return Ok(question.past().map(|(position, _)| Verdict::keep(position, &*why)).collect());
         }
+        let may_go = format!("{keep} newer ones are proved");
         let newest_offsite = question
             .past()
             .rev()
             .find(|(_, backup)| offsite && backup.offsite && proved(backup))
             .map(|(position, _)| position);
-        Ok(question
-            .past()
-            .map(|(position, _)| {
-                if newest_proved.contains(&position) {
-                    Verdict::keep(position, format!("one of the newest {keep} proved to {}", level.word()))
-                } else if newest_offsite == Some(position) {
-                    Verdict::keep(position, format!("the newest off-site proved to {}", level.word()))
-                } else {
-                    Verdict::release(position, format!("{keep} newer ones are proved to {}", level.word()))
-                }
-            })
-            .collect())
+        let mut verdicts = Vec::with_capacity(question.backups.len());
+        verdicts.extend(question.past().map(|(position, _)| {
+            if newest_proved.contains(&position) {
+                Verdict::keep(position, format!("one of the newest {keep} proved to {}", level.word()))
+            } else if newest_offsite == Some(position) {
+                Verdict::keep(position, format!("the newest off-site proved to {}", level.word()))
+            } else {
+                Verdict::release(position, &*may_go)
+            }
+        }));
+        Ok(verdicts)
     }
 }
 

@@ -4,7 +4,7 @@
 //! `applies_to` and give no names.
 
 use backstop_policy_sdk::retention::{Question, ReleaseQuestion, Retention, Verdict};
-use backstop_policy_sdk::{Settings, glob};
+use backstop_policy_sdk::{Date, Settings, glob};
 
 struct LegalHold;
 
@@ -25,20 +25,20 @@ impl Retention for LegalHold {
             Some(last) => format!("held for {matter} until {last}"),
             None => format!("held for {matter}"),
         };
-        Ok(question
-            .past()
-            .map(|(position, backup)| {
-                let made = backup.local.date();
-                let meant = glob::fits_any(&names, &backup.name)
-                    && made_from.is_none_or(|from| made >= from)
-                    && made_until.is_none_or(|until| made <= until);
-                match (meant, over) {
-                    (true, false) => Verdict::keep(position, &*held),
-                    (true, true) => Verdict::release(position, format!("the hold for {matter} is over")),
-                    (false, _) => Verdict::release(position, format!("not part of {matter}")),
-                }
-            })
-            .collect())
+        let no_longer = format!("the hold for {matter} is over");
+        let no_part = format!("not part of {matter}");
+        let (first, last) = (made_from.map_or(i64::MIN, Date::days), made_until.map_or(i64::MAX, Date::days));
+        let mut verdicts = Vec::with_capacity(question.backups.len());
+        let named = question.backups.iter().zip(question.names()).enumerate();
+        for (position, (backup, name)) in named.filter(|(_, (backup, _))| backup.created <= question.now) {
+            let meant = (first..=last).contains(&backup.day()) && glob::fits_any(&names, name);
+            verdicts.push(match (meant, over) {
+                (true, false) => Verdict::keep(position, &*held),
+                (true, true) => Verdict::release(position, &*no_longer),
+                (false, _) => Verdict::release(position, &*no_part),
+            });
+        }
+        Ok(verdicts)
     }
 }
 

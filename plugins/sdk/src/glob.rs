@@ -10,30 +10,40 @@
 /// ```
 #[must_use]
 pub fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut p, mut n) = (0, 0);
     // Where to go on when what follows the last `*` does not fit: that star takes one character more.
     let mut retry: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {
-            Some('*') => {
+            Some(b'*') => {
                 retry = Some((p + 1, n));
                 p += 1;
             }
-            Some(c) if *c == '?' || *c == name[n] => {
+            Some(b'?') => {
+                p += 1;
+                n = next_character(name, n);
+            }
+            Some(byte) if *byte == name[n] => {
                 p += 1;
                 n += 1;
             }
             _ => match &mut retry {
                 Some((after_star, taken)) => {
-                    *taken += 1;
+                    *taken = next_character(name, *taken);
                     (p, n) = (*after_star, *taken);
                 }
                 None => return false,
             },
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+/// Where in UTF-8 the character ends that begins at a place.
+fn next_character(text: &[u8], at: usize) -> usize {
+    let goes_on = text[at + 1..].iter().take_while(|byte| **byte & 0xc0 == 0x80).count();
+    at + 1 + goes_on
 }
 
 /// Whether a name fits at least one of the patterns.
@@ -57,6 +67,9 @@ mod tests {
             ("*-prod", "web-prod", true),
             ("*-prod", "web-prod-2", false),
             ("?ä?", "xäy", true),
+            ("*?y", "xäy", true),
+            ("*??", "ä", false),
+            ("?", "ää", false),
             ("**", "anything", true),
         ] {
             assert_eq!(fits(pattern, name), expected, "{pattern} over {name}");

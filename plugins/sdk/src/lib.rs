@@ -47,6 +47,7 @@ mod heap;
 pub mod http;
 pub mod json;
 pub mod log;
+pub mod period;
 pub mod probes;
 pub mod retention;
 pub mod settings;
@@ -60,6 +61,7 @@ pub mod golden;
 
 pub use date::Date;
 pub use json::Json;
+pub use period::Period;
 pub use settings::Settings;
 pub use wit::retention::backstop::policy::types::{CivilTime, Field, Level, Value};
 
@@ -68,6 +70,13 @@ impl CivilTime {
     #[must_use]
     pub fn date(&self) -> Date {
         Date::of(self)
+    }
+
+    /// The seconds since a clock here showed 1970-01-01T00:00:00, as in
+    /// [`Backup::local`](retention::Backup::local).
+    #[must_use]
+    pub fn seconds(&self) -> i64 {
+        self.date().days() * period::DAY + i64::from(self.minute_of_day()) * 60 + i64::from(self.second)
     }
 
     /// Minutes since midnight, 0 to 1439.

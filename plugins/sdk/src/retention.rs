@@ -2,6 +2,9 @@
 
 use std::marker::PhantomData;
 
+use crate::period::DAY;
+use crate::{Date, Period};
+
 pub use crate::wit::retention::exports::backstop::policy::retention_rules::{
     Backup, ReleaseQuestion, TiersAnswer, TiersQuestion, Verdict,
 };
@@ -50,6 +53,20 @@ impl Verdict {
     }
 }
 
+impl Backup {
+    /// The number of the local day in which it was made; 0 is 1970-01-01.
+    #[must_use]
+    pub fn day(&self) -> i64 {
+        self.local.div_euclid(DAY)
+    }
+
+    /// The local day in which it was made.
+    #[must_use]
+    pub fn date(&self) -> Date {
+        Date::from_days(self.day())
+    }
+}
+
 /// What both questions have.
 pub trait Question {
     /// The present, in seconds since 1970.
@@ -61,6 +78,14 @@ pub trait Question {
     /// The kept backups, oldest first.
     fn backups(&self) -> &[Backup];
 
+    /// The names of the backups, in their order.
+    fn names(&self) -> impl Iterator<Item = &str>;
+
+    /// The name of the backup at a position. Counts from the first; for many, walk along [`names`](Self::names).
+    fn name_of(&self, position: usize) -> Option<&str> {
+        self.names().nth(position)
+    }
+
     /// The bit of a tier, as a mask for [`Backup::tiers`]; 0, which no backup has, when no backup holds it.
     fn tier(&self, name: &str) -> u32 {
         self.tier_names().iter().position(|known| known == name).map_or(0, |bit| 1 << bit)
@@ -71,6 +96,85 @@ pub trait Question {
     fn past(&self) -> impl DoubleEndedIterator<Item = (usize, &Backup)> {
         let now = self.now();
         self.backups().iter().enumerate().filter(move |(_, backup)| backup.created <= now)
+    }
+
+    /// What stands for the newest periods: by each rule, of the newest so many periods that have a past backup that
+    /// counts, the first such backup. The first of its period stays the first when others go, so the choice does not
+    /// move from day to day.
+    ///
+    /// Returns for every backup the rules that it stands for: bit `i` for rule `i`, of at most 32.
+    ///
+    /// ```
+    /// # use backstop_policy_sdk::{Level, Period, period::DAY, retention::{Backup, Question}};
+    /// # struct Asked(Vec<Backup>);
+    /// # impl Question for Asked {
+    /// #     fn now(&self) -> i64 { i64::MAX }
+    /// #     fn tier_names(&self) -> &[String] { &[] }
+    /// #     fn backups(&self) -> &[Backup] { &self.0 }
+    /// #     fn names(&self) -> impl Iterator<Item = &str> { [].into_iter() }
+    /// # }
+    /// # let backup = |local| Backup { created: local, local, tiers: 0, size: 0, complete: true, held: false,
+    /// #     level: Level::Present, copies: 1, offsite: false, releasable: true };
+    /// let hours = [240, 252, 264, 288, 300]; // since 1970 began: days 10, 10, 11, 12, 12; day 11 is a Monday
+    /// let question = Asked(hours.map(|hour| backup(hour * 3600)).into());
+    /// let stands_for = question.firsts(&[(2, Period::Day), (2, Period::Week)], |backup| backup.complete);
+    /// assert_eq!(stands_for, [0b10, 0, 0b11, 0b01, 0]);
+    /// ```
+    fn firsts(&self, rules: &[(usize, Period)], counts: impl Fn(&Backup) -> bool) -> Vec<u32> {
+        let mut stands_for = vec![0; self.backups().len()];
+        let mut going: Vec<Going> = rules.iter().enumerate().map(Going::of).collect();
+        // The backup before this one; before all, a position that there is not.
+        let mut previous = usize::MAX;
+        // Until local time gets below, all rules are in the same period as before.
+        let mut nearest = i64::MAX;
+        for (position, backup) in self.past().rev().filter(|(_, backup)| counts(backup)) {
+            if backup.local < nearest {
+                going.retain_mut(|rule| rule.goes_on(previous, backup.local, &mut stands_for));
+                let Some(begin) = going.iter().map(|rule| rule.begin).max() else { return stands_for };
+                nearest = begin;
+            }
+            previous = position;
+        }
+        for rule in going {
+            rule.mark(previous, &mut stands_for);
+        }
+        stands_for
+    }
+}
+
+/// A rule on its way from the newest backup to the oldest. What a period is, is worked out once for each.
+struct Going {
+    bit: u32,
+    period: Period,
+    /// How many more periods it keeps.
+    left: usize,
+    /// When the period began that it is in.
+    begin: i64,
+}
+
+impl Going {
+    fn of((number, (count, period)): (usize, &(usize, Period))) -> Self {
+        Self { bit: 1 << number, period: *period, left: *count, begin: i64::MAX }
+    }
+
+    /// Where a period ends, the backup before was its first. False when all its periods are done. A clock that was set
+    /// back is no way into a later period.
+    fn goes_on(&mut self, previous: usize, local: i64, stands_for: &mut [u32]) -> bool {
+        if local < self.begin {
+            self.mark(previous, stands_for);
+            if self.left == 0 {
+                return false;
+            }
+            self.left -= 1;
+            self.begin = self.period.begin(local);
+        }
+        true
+    }
+
+    fn mark(&self, first: usize, stands_for: &mut [u32]) {
+        if let Some(mark) = stands_for.get_mut(first) {
+            *mark |= self.bit;
+        }
     }
 }
 
@@ -84,6 +188,9 @@ impl Question for ReleaseQuestion {
     fn backups(&self) -> &[Backup] {
         &self.backups
     }
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.lines()
+    }
 }
 
 impl Question for TiersQuestion {
@@ -96,35 +203,9 @@ impl Question for TiersQuestion {
     fn backups(&self) -> &[Backup] {
         &self.backups
     }
-}
-
-/// Marks the backups that stand for the newest periods: of each of the newest `count` distinct periods, the first
-/// backup that fits. Periods are numbers that grow with time, as [`Date::week_number`](crate::Date::week_number). The
-/// first of its period stays the first when others go, so the choice does not move from day to day.
-///
-/// Returns positions in the question, newest first.
-///
-/// ```
-/// # use backstop_policy_sdk::retention::first_of_newest_periods;
-/// let days = [(0, 10), (1, 10), (2, 11), (3, 12), (4, 12)];
-/// let kept = first_of_newest_periods(days.into_iter(), 2);
-/// assert_eq!(kept, [3, 2]); // of days 12 and 11, the first each
-/// ```
-#[must_use]
-pub fn first_of_newest_periods(
-    oldest_first: impl DoubleEndedIterator<Item = (usize, i64)>,
-    count: usize,
-) -> Vec<usize> {
-    let mut chosen: Vec<(usize, i64)> = Vec::new();
-    for (position, period) in oldest_first.rev() {
-        let full = chosen.len() == count;
-        match chosen.last_mut() {
-            Some(last) if last.1 == period => last.0 = position,
-            _ if full => break,
-            _ => chosen.push((position, period)),
-        }
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.lines()
     }
-    chosen.into_iter().map(|(position, _)| position).collect()
 }
 
 /// Carries a policy to the functions that the component exports.

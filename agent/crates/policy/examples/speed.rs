@@ -221,9 +221,8 @@ fn memory_per_instance() -> u64 {
     };
     let asked = release(100);
     let kept = |backup: &KeptBackup| rules::Backup {
-        name: backup.name.clone(),
         created: backup.created,
-        local: wit_civil(backup.local),
+        local: backup.created + i64::from(backup.local.offset),
         tiers: backup.tiers,
         size: backup.size,
         complete: true,
@@ -240,6 +239,7 @@ fn memory_per_instance() -> u64 {
         workload: "docs".to_owned(),
         tier_names: asked.tier_names.clone(),
         backups: asked.backups.iter().map(kept).collect(),
+        names: asked.backups.iter().map(|backup| backup.name.as_str()).collect::<Vec<_>>().join("\n"),
     };
     let live = |count: usize| {
         let instance = |_| {

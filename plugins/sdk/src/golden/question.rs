@@ -43,6 +43,7 @@ pub fn tiers(question: &Json) -> TiersQuestion {
         calendar: q.get("calendar"),
         tier_names: q.get("tier_names"),
         backups: q.list("backups", backup),
+        names: q.list("backups", |backup| backup.get::<String>("name")).join("\n"),
     }
 }
 
@@ -55,6 +56,7 @@ pub fn release(question: &Json) -> ReleaseQuestion {
         workload: q.get("workload"),
         tier_names: q.get("tier_names"),
         backups: q.list("backups", backup),
+        names: q.list("backups", |backup| backup.get::<String>("name")).join("\n"),
     }
 }
 
@@ -123,9 +125,8 @@ pub fn health(question: &Json) -> health_check::Question {
 
 fn backup(b: Read<'_>) -> Backup {
     Backup {
-        name: b.get("name"),
         created: b.get("created"),
-        local: civil(&b.at("local")),
+        local: civil(&b.at("local")).seconds(),
         tiers: b.get("tiers"),
         size: b.get("size"),
         complete: b.get("complete"),

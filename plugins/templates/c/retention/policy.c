@@ -23,12 +23,21 @@ typedef struct {
 
 static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
-static int64_t day(const backup_t *backup) { return floor_div(backup->created + backup->local.offset, 86400); }
+static int64_t day(const backup_t *backup) { return floor_div(backup->local, 86400); }
 
 // Day 0, 1970-01-01, was a Thursday; weeks begin on Monday.
 static int64_t week(const backup_t *backup) { return floor_div(day(backup) + 3, 7); }
 
-static int64_t month(const backup_t *backup) { return backup->local.year * 12 + backup->local.month; }
+// Months since March of the year 0: years that begin in March have their leap day at the end. By `civil_from_days` of
+// Howard Hinnant's "chrono-compatible low-level date algorithms".
+static int64_t month(const backup_t *backup) {
+  int64_t days = day(backup) + 719468;
+  int64_t era = floor_div(days, 146097);
+  int64_t day_of_era = days - era * 146097;
+  int64_t year = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+  int64_t day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+  return (era * 400 + year) * 12 + (5 * day_of_year + 2) / 153;
+}
 
 static const rule_t DEFAULTS[3] = {
     {"daily", 7, day, INT64_MAX, INT64_MIN},
@@ -137,7 +146,7 @@ bool exports_retention_release(exports_retention_release_question_t *question, e
     why_kept(&backups->ptr[i], question->now, newest, rules, why);
     answer->ptr[i].backup = (uint32_t)i;
     answer->ptr[i].release = why[0] == 0;
-    retention_string_dup(&answer->ptr[i].reason, why[0] ? why : "not the first of a day, week or month that is kept");
+    retention_string_dup(&answer->ptr[i].reason, why[0] ? why : "no period needs it");
     kept += why[0] != 0;
   }
   char line[80];

@@ -2,13 +2,18 @@
 // `daily`, `weekly` and `monthly` say otherwise.
 import log from "backstop:policy/log@1.0.0";
 
+// `local` is what a clock there showed, in seconds: a date in UTC shows the same.
+const date = ({ local }) => new Date(local * 1000);
 // The number of the period that a backup falls into; later periods have greater numbers.
-const day = ({ created, local }) => Math.floor((created + local.offset) / 86_400);
+const day = ({ local }) => Math.floor(local / 86_400);
+// Day 0, 1970-01-01, was a Thursday; weeks begin on Monday.
+const week = (backup) => Math.floor((day(backup) + 3) / 7);
+const year = (backup) => date(backup).getUTCFullYear();
+const month = (backup) => year(backup) * 12 + date(backup).getUTCMonth();
 const RULES = [
   { key: "daily", keep: 7, period: day },
-  // Day 0, 1970-01-01, was a Thursday; weeks begin on Monday.
-  { key: "weekly", keep: 4, period: (backup) => Math.floor((day(backup) + 3) / 7) },
-  { key: "monthly", keep: 12, period: ({ local }) => local.year * 12 + local.month },
+  { key: "weekly", keep: 4, period: week },
+  { key: "monthly", keep: 12, period: month },
 ];
 
 export const retentionRules = {
@@ -25,7 +30,7 @@ export const retentionRules = {
     for (const rule of rules) rule.oldest = oldestPeriod(rule, counted);
     const verdicts = backups.map((backup, position) => {
       const why = whyKept(backup, now, newest, rules);
-      return { backup: position, release: why === "", reason: why || "not the first of a day, week or month that is kept" };
+      return { backup: position, release: why === "", reason: why || "no period needs it" };
     });
     log.write("debug", `keeps ${verdicts.filter(({ release }) => !release).length} of ${verdicts.length}`);
     return verdicts;

@@ -4,6 +4,7 @@ The settings `daily`, `weekly` and `monthly` say otherwise.
 """
 
 import math
+from datetime import date, timedelta
 
 from componentize_py_types import Err
 from wit_world.exports import RetentionRules as World
@@ -14,7 +15,7 @@ from wit_world.imports.types import Field, Value_Whole
 
 def day(backup: Backup) -> int:
     """The number of the local day; 0 is 1970-01-01."""
-    return (backup.created + backup.local.offset) // 86_400
+    return backup.local // 86_400
 
 
 def week(backup: Backup) -> int:
@@ -23,7 +24,8 @@ def week(backup: Backup) -> int:
 
 
 def month(backup: Backup) -> int:
-    return backup.local.year * 12 + backup.local.month
+    first = date(1970, 1, 1) + timedelta(day(backup))
+    return first.year * 12 + first.month
 
 
 class Rule:
@@ -57,7 +59,7 @@ class RetentionRules(World):
         verdicts = []
         for position, backup in enumerate(question.backups):
             why = why_kept(backup, question.now, newest, rules)
-            verdicts.append(Verdict(position, not why, why or "not the first of a day, week or month that is kept"))
+            verdicts.append(Verdict(position, not why, why or "no period needs it"))
         kept = sum(not verdict.release for verdict in verdicts)
         log.write(log.Severity.DEBUG, f"keeps {kept} of {len(verdicts)}")
         return verdicts

@@ -26,6 +26,7 @@ pub(crate) fn tiers(
     let settings = texts.fields(&question.settings);
     let (calendar, tier_names) = (strs(&question.calendar), strs(&question.tier_names));
     let backups: Vec<_> = question.backups.iter().map(backup).collect();
+    let names = names(&question.backups);
     let asked = wit::TiersQuestion {
         now: question.now,
         local: civil(&question.local),
@@ -34,6 +35,7 @@ pub(crate) fn tiers(
         calendar: &calendar,
         tier_names: &tier_names,
         backups: &backups,
+        names: &names,
     };
     let ask = |store: &mut _, instance: &_| entry.load(&mut *store, instance)?.call_tiers(store, asked);
     guest.ask(Reach::Nothing, witness, ask, |answer, _| checked_tiers(answer))
@@ -67,6 +69,7 @@ pub(crate) fn release(
     let settings = texts.fields(&question.settings);
     let tier_names = strs(&question.tier_names);
     let backups: Vec<_> = question.backups.iter().map(backup).collect();
+    let names = names(&question.backups);
     let asked = wit::ReleaseQuestion {
         now: question.now,
         local: civil(&question.local),
@@ -74,6 +77,7 @@ pub(crate) fn release(
         workload: question.workload.as_str(),
         tier_names: &tier_names,
         backups: &backups,
+        names: &names,
     };
     let ask = |store: &mut _, instance: &_| entry.load(&mut *store, instance)?.call_release(store, asked);
     guest.ask(Reach::Nothing, witness, ask, |answer, _| checked_verdicts(answer, question.backups.len()))
@@ -94,11 +98,22 @@ fn checked_verdicts(answer: Result<Vec<wit::Verdict>, String>, backups: usize) -
     checked.collect()
 }
 
+/// One text for all of them: a guest that asks for none of their names does not pay for each.
+fn names(backups: &[KeptBackup]) -> String {
+    let mut names = String::with_capacity(backups.iter().map(|kept| kept.name.len() + 1).sum());
+    for (at, kept) in backups.iter().enumerate() {
+        if at > 0 {
+            names.push('\n');
+        }
+        names.push_str(&kept.name);
+    }
+    names
+}
+
 fn backup(kept: &KeptBackup) -> wit::Backup<'_> {
     wit::Backup {
-        name: &kept.name,
         created: kept.created,
-        local: civil(&kept.local),
+        local: kept.created.saturating_add(kept.local.offset.into()),
         tiers: kept.tiers,
         size: kept.size,
         complete: kept.complete,

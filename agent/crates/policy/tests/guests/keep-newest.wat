@@ -15,8 +15,8 @@
   (block $done
     (loop $each
       (br_if $done (i32.ge_u (local.get $at) (local.get $count)))
-      (local.set $backup (i32.add (local.get $backups) (i32.mul (local.get $at) (i32.const 48))))
-      (if (i32.load8_u offset=47 (local.get $backup))
+      (local.set $backup (i32.add (local.get $backups) (i32.mul (local.get $at) (i32.const 40))))
+      (if (i32.load8_u offset=39 (local.get $backup))
         (then
           (if (i32.gt_s (i32.add (local.get $at) (i32.const 7)) (i32.sub (local.get $count) (i32.const 1)))
             (then

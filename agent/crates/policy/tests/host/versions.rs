@@ -52,9 +52,8 @@ fn on_the_next_host(bytes: &[u8], count: u64) -> wasmtime::Result<Vec<u32>> {
         offset: 0,
     };
     let backup = |at: u64| Backup {
-        name: format!("docs-{at}"),
         created: i64::try_from(at).expect("small"),
-        local,
+        local: i64::try_from(at).expect("small"),
         tiers: 1,
         size: 1,
         complete: true,
@@ -71,6 +70,7 @@ fn on_the_next_host(bytes: &[u8], count: u64) -> wasmtime::Result<Vec<u32>> {
         workload: "docs".to_owned(),
         tier_names: Vec::new(),
         backups: (0..count).map(backup).collect(),
+        names: (0..count).map(|at| format!("docs-{at}")).collect::<Vec<_>>().join("\n"),
     };
     let answer = policy.backstop_policy_retention_rules().call_release(&mut store, &question)?;
     Ok(answer.expect("an answer").into_iter().filter(|verdict| verdict.release).map(|verdict| verdict.backup).collect())
