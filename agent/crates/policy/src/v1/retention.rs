@@ -110,7 +110,7 @@ fn names(backups: &[KeptBackup]) -> String {
     names
 }
 
-fn backup(kept: &KeptBackup) -> wit::Backup<'_> {
+fn backup(kept: &KeptBackup) -> wit::Backup {
     wit::Backup {
         created: kept.created,
         local: kept.created.saturating_add(kept.local.offset.into()),
