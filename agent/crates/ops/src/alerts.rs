@@ -89,10 +89,8 @@ fn raise(ctx: &Context, raised: Raised<'_>) -> Result<(), Fault> {
     if repeated || (raised.recovered && last.is_none()) {
         return Ok(());
     }
-    let mut salt = [0; 8];
-    ctx.outside.entropy.fill(&mut salt);
     let alert = Alert {
-        id: salt.iter().map(|byte| format!("{byte:02x}")).collect(),
+        id: unlike_any_other(ctx),
         group: raised.group,
         at: now,
         severity: raised.severity,
@@ -107,6 +105,12 @@ fn raise(ctx: &Context, raised: Raised<'_>) -> Result<(), Fault> {
         facts: raised.facts,
     };
     put(ctx, &alert)
+}
+
+fn unlike_any_other(ctx: &Context) -> String {
+    let mut salt = [0; 8];
+    ctx.outside.entropy.fill(&mut salt);
+    salt.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn put(ctx: &Context, alert: &Alert) -> Result<(), Fault> {
@@ -241,13 +245,13 @@ pub(crate) fn run_ended(ctx: &Context, run: &Run, report: &RunReport) -> Result<
 /// # Errors
 /// When the catalog cannot be written.
 pub fn test(ctx: &Context) -> Result<Delivered, Fault> {
-    let now = ctx.now()?;
     raise(
         ctx,
         Raised {
             kind: "test",
             severity: Severity::Info,
-            group: format!("test/{now}"),
+            // Two tests in one second are two.
+            group: format!("test/{}", unlike_any_other(ctx)),
             title: format!("a test of the alerts of {}", ctx.outside.host),
             text: format!("asked for by {}; nothing is wrong", ctx.outside.by),
             workload: None,
