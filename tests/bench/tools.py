@@ -192,7 +192,7 @@ class Backstop(Tool):
         "verify": ["backup", "verify-all", "bench", "--level", "L1"],
         "restore": ["backup", "restore", "bench", "--backup", "{backup}", "--to", "{to}"],
         "delete": ["backup", "delete", "{backup}", "--yes", "--reason", "bench"],
-        "prune": ["vault", "prune", "main", "--at-once", "--yes"],
+        "prune": ["vault", "prune", "main", "--at-once", "--max-unused", "0", "--yes"],
     }
 
     def __init__(self, binary, home):

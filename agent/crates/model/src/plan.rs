@@ -233,7 +233,17 @@ pub enum Action {
     PrunePacks {
         /// Which vault.
         place: Place,
+        /// Share of the vault that may stay as waste in packs that are needed, parts per million.
+        #[serde(default = "waste_ppm")]
+        waste_ppm: u32,
     },
+}
+
+/// Waste that a prune leaves when nothing else is asked for: rewriting packs for less costs more than it gives.
+pub const WASTE_PPM: u32 = 50_000;
+
+fn waste_ppm() -> u32 {
+    WASTE_PPM
 }
 
 /// Which entries of a backup.
@@ -299,7 +309,7 @@ impl Action {
             Action::RecoverCopy { backup, place, .. } => format!("bring {backup} back from the trash of {place}"),
             Action::PurgeCopy { backup, place, .. } => format!("purge {backup} from the trash of {place}"),
             Action::RecordState { backup, .. } => format!("record the new state of {backup}"),
-            Action::PrunePacks { place } => format!("prune unreferenced packs of {place}"),
+            Action::PrunePacks { place, .. } => format!("prune unreferenced packs of {place}"),
         }
     }
 }

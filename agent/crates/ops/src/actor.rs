@@ -140,7 +140,7 @@ impl Actor for Worker<'_> {
                 self.ctx.catalog.set_state(backup, *state)?;
                 Ok(StepOutput::Nothing)
             }
-            Action::PrunePacks { place } => self.prune_packs(place),
+            Action::PrunePacks { place, waste_ppm } => self.prune_packs(place, *waste_ppm),
         }
     }
 

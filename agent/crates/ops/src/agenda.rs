@@ -232,7 +232,7 @@ fn marked(ctx: &Context) -> Result<BTreeMap<Place, Timestamp>, Fault> {
     for run in ctx.catalog.runs(&filter)? {
         let place_of = |step: StepId| {
             run.plan.steps.iter().find(|known| known.id == step).and_then(|step| match &step.action {
-                Action::PrunePacks { place } => Some(place.clone()),
+                Action::PrunePacks { place, .. } => Some(place.clone()),
                 _ => None,
             })
         };

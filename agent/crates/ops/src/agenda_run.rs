@@ -117,7 +117,7 @@ fn act(ctx: &Context, line: &Due, progress: &dyn Progress) -> Result<Vec<RunRepo
             let request = Release { workload, backups: Vec::new(), reason: String::new(), dry_run: false };
             release::release(ctx, &request, progress)
         }
-        (Verb::Prune, _) => prune::prune(ctx, &Prune { vault: None, at_once: false, dry_run: false }, progress),
+        (Verb::Prune, _) => prune::prune(ctx, &Prune::default(), progress),
         (Verb::Backup | Verb::DrTest | Verb::Restore | Verb::RestoreUndo | Verb::Undelete, _) => Ok(Vec::new()),
     }
 }

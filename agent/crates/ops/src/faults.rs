@@ -240,7 +240,7 @@ fn undelete(ctx: &Context) -> Result<Vec<RunReport>, Fault> {
 }
 
 fn sweep(ctx: &Context) -> Result<Vec<RunReport>, Fault> {
-    prune::prune(ctx, &Prune { vault: None, at_once: false, dry_run: false }, &Silent)
+    prune::prune(ctx, &Prune::default(), &Silent)
 }
 
 /// Everything copied and proved, so that something may be released.

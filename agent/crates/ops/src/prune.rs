@@ -46,7 +46,7 @@ pub fn prune(ctx: &Context, request: &Prune, progress: &dyn Progress) -> Result<
             ExitCode::Busy,
             Advice::Wait,
             format!("`{}` is held by {}: pruning at once needs the vaults alone", view.key, view.owner),
-            "wait for it to end, or leave `--now` out",
+            "wait for it to end, or leave `--at-once` out",
         ));
     }
     while_renewing(&held, progress, |progress| everything(ctx, &vaults, request, progress))
@@ -156,7 +156,7 @@ fn go(ctx: &Context, vaults: &BTreeSet<Place>, request: &Prune, progress: &dyn P
         }
     }
     let purge: Vec<&Backup> = purge.iter().collect();
-    let mut plan = planner::prune::plan(&purge, vaults, now);
+    let mut plan = planner::prune::plan(&purge, vaults, request.waste_ppm, now);
     if request.at_once {
         plan.reasons.push(AT_ONCE.to_owned());
     }

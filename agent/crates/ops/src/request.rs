@@ -146,8 +146,16 @@ pub struct Prune {
     pub vault: Option<VaultName>,
     /// Purge and remove what may go without waiting for the grace period of packs; nobody else may be writing.
     pub at_once: bool,
+    /// Share of a vault that may stay as waste in packs that are needed, parts per million.
+    pub waste_ppm: u32,
     /// Only plan.
     pub dry_run: bool,
+}
+
+impl Default for Prune {
+    fn default() -> Self {
+        Self { vault: None, at_once: false, waste_ppm: backstop_model::plan::WASTE_PPM, dry_run: false }
+    }
 }
 
 /// `run resume`, `run cancel`.

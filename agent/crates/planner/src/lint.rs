@@ -171,7 +171,7 @@ mod tests {
             restore::plan(&workload, &backups, &in_place, &run, &|_| false, now).expect("restore"),
             release::plan(&workload, &[(&kept, vec!["why".into()])], &Limits::default(), now),
             release::undelete(&gone, now).expect("undelete"),
-            prune::plan(&[&gone], &BTreeSet::new(), now),
+            prune::plan(&[&gone], &BTreeSet::new(), 0, now),
         ];
         for level in [Level::L1, Level::L2, Level::L3] {
             let request = verify::Request { level: Some(level), ..Default::default() };

@@ -20,7 +20,7 @@ pub fn is_purgeable(backup: &Backup, now: Timestamp) -> bool {
 /// A backup's copies go first and its record last, so a crash leaves a record of something that may be gone and never
 /// something that nobody knows of. Pruning one vault does not depend on another, nor does any purge depend on it.
 #[must_use]
-pub fn plan(backups: &[&Backup], vaults: &BTreeSet<Place>, now: Timestamp) -> Plan {
+pub fn plan(backups: &[&Backup], vaults: &BTreeSet<Place>, waste_ppm: u32, now: Timestamp) -> Plan {
     let mut plan = Plan::nothing(Verb::Prune, now, "");
     plan.reasons.clear();
     let mut vaults: BTreeSet<Place> = vaults.iter().filter(|place| place.vault().is_some()).cloned().collect();
@@ -40,7 +40,7 @@ pub fn plan(backups: &[&Backup], vaults: &BTreeSet<Place>, now: Timestamp) -> Pl
     }
     for place in vaults {
         plan.reasons.push(format!("{place}: packs that nothing refers to"));
-        plan.push(Action::PrunePacks { place }).optional = true;
+        plan.push(Action::PrunePacks { place, waste_ppm }).optional = true;
     }
     if plan.steps.is_empty() {
         plan.reasons.push("no released backup has outlived its window".to_owned());
@@ -115,7 +115,7 @@ mod tests {
     fn only_what_outlived_its_window_is_purged_and_its_vaults_are_pruned_last() {
         let (over, open) = (trashed("over", NOW), trashed("open", "2026-05-20T12:00:01Z"));
         let kept = backup("kept", t(NOW), &[]);
-        let plan = plan(&[&over, &open, &kept], &BTreeSet::new(), t(NOW));
+        let plan = plan(&[&over, &open, &kept], &BTreeSet::new(), 0, t(NOW));
         let steps: Vec<String> = plan.steps.iter().map(|s| s.action.describe()).collect();
         assert_eq!(
             steps,
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_vault_can_be_pruned_by_itself_and_nothing_is_said_so() {
-        let plan_of = |vaults: &[&str]| plan(&[], &vaults.iter().map(|v| place(v)).collect(), t(NOW));
+        let plan_of = |vaults: &[&str]| plan(&[], &vaults.iter().map(|v| place(v)).collect(), 0, t(NOW));
         assert_eq!(plan_of(&["vault:main"]).steps.len(), 1);
         assert_eq!(plan_of(&[]).reasons, ["no released backup has outlived its window"]);
     }

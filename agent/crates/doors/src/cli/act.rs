@@ -183,7 +183,12 @@ fn prune(call: &Call<'_>, verb: tree::Vault, screen: &mut Screen) -> Result<Exit
         let what = "this removes packs without their grace period: nobody else may be writing to the vault";
         ask::confirm(call, screen, what, "at once")?;
     }
-    let request = Prune { vault: arguments.vault, at_once: arguments.at_once, dry_run: arguments.dry_run };
+    let request = Prune {
+        vault: arguments.vault,
+        at_once: arguments.at_once,
+        waste_ppm: u32::from(arguments.max_unused) * 10_000,
+        dry_run: arguments.dry_run,
+    };
     many(call, screen, |watch| prune::prune(call.ctx, &request, watch))
 }
 

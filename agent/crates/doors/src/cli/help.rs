@@ -165,7 +165,7 @@ const PAGES: &[Page] = &[
     page("vault status", &["vault status", "vault status offsite --json"], &[Findings, NotFound, BadKey]),
     page(
         "vault prune",
-        &["vault prune main --dry-run", "vault prune"],
+        &["vault prune main --dry-run", "vault prune", "vault prune main --max-unused 0"],
         &[Refused, RolledBack, Stuck, NotFound, Busy, BadKey, Temporary, Interrupted, Terminated],
     ),
     page("vault key add", &["vault key add main --key file:/media/usb/spare.key --label spare"], &[NotFound, BadKey]),

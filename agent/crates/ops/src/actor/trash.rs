@@ -40,13 +40,13 @@ impl Worker<'_> {
         Ok(StepOutput::Nothing)
     }
 
-    pub(super) fn prune_packs(&self, place: &Place) -> Done {
+    pub(super) fn prune_packs(&self, place: &Place, waste_ppm: u32) -> Done {
         let vault = self.ctx.vault_at(place)?;
         self.progress.stage(&format!("pruning {place}"));
         let request = PruneRequest {
             grace: self.ctx.config.limits.prune_grace,
             at_once: self.run.plan.reasons.iter().any(|reason| reason == crate::prune::AT_ONCE),
-            waste_ppm: 50_000,
+            waste_ppm,
             dry_run: false,
         };
         let pruned = vault.prune(&request, self.progress).map_err(|error| vault_fault(&error))?;

@@ -40,10 +40,10 @@ fn a_tree_put_aside_goes_when_its_window_is_over_and_undo_says_so() {
 
     stage.world.clock().advance(Span::from_days(1));
     assert_eq!(due(&stage), ["1 tree put aside by restores, kept long enough"]);
-    let dry = Prune { vault: None, at_once: false, dry_run: true };
+    let dry = Prune { dry_run: true, ..Prune::default() };
     let planned = prune::prune(&stage.ctx, &dry, &Silent).expect("plans");
     assert!(planned.iter().any(|report| report.workload == Some(docs())), "a dry run shows it");
-    let of_one = Prune { vault: Some("main".parse().expect("valid")), at_once: false, dry_run: false };
+    let of_one = Prune { vault: Some("main".parse().expect("valid")), ..Prune::default() };
     stage.sound(prune::prune(&stage.ctx, &of_one, &Silent));
     assert_eq!(kept(&stage).len(), 1, "neither removes it");
     stage.sound(sweep(&stage.ctx));

@@ -104,8 +104,13 @@ pub fn checked(look: &Look, checked: &Checked) -> String {
         out.push('\n');
         return out;
     }
+    let verdict = match checked.not_in_force.as_slice() {
+        [] => "is valid".to_owned(),
+        [_] => "reads well, but a policy is not in force".to_owned(),
+        several => format!("reads well, but {} policies are not in force", several.len()),
+    };
     out.push_str(&format!(
-        "{dir} is valid: {files}, {}, {}, {}\n",
+        "{dir} {verdict}: {files}, {}, {}, {}\n",
         counted(checked.vaults as u64, "vault"),
         counted(checked.schedules as u64, "schedule"),
         counted(checked.workloads as u64, "workload"),

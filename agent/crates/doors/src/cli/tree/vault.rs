@@ -89,6 +89,12 @@ pub struct VaultPrune {
     /// Do not wait for the grace period of packs; nobody else may be writing
     #[arg(long)]
     pub at_once: bool,
+    /// Percent of the vault that may stay as waste in packs that are needed
+    ///
+    /// With 0, every pack is rewritten that would become smaller. Blocks are moved sealed, never unpacked, so a block
+    /// of about 1 MiB that is mostly needed keeps what else is in it.
+    #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub max_unused: u8,
     /// Only show the plan
     #[arg(long)]
     pub dry_run: bool,
