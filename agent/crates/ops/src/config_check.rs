@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use backstop_config::{Overrides, SourceFile};
-use backstop_model::Fault;
 use backstop_model::config::Config;
+use backstop_model::policy::validation::Ruling;
+use backstop_model::{ExitCode, Fault};
 use serde::Serialize;
 
 use crate::context::Outside;
-use crate::policy_list::{self, Lacking};
+use crate::policy_list::{self, Lacking, Objection};
 
 pub use backstop_config::Problem;
 
@@ -33,8 +34,23 @@ pub struct Checked {
     pub policies: usize,
     /// Those of which the component cannot be loaded, or fails the simplest question.
     pub not_in_force: Vec<Lacking>,
+    /// What validation says about the workloads.
+    pub objections: Vec<Objection>,
     /// Worth knowing though nothing is wrong.
     pub notes: Vec<String>,
+}
+
+impl Checked {
+    /// The exit code it leads to: it cannot come into force, a policy of it cannot, or a policy denies what it says.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        let denied = self.objections.iter().any(|objection| objection.ruling == Ruling::Deny);
+        match (self.valid && self.not_in_force.is_empty(), denied) {
+            (false, _) => ExitCode::BadConfiguration,
+            (true, true) => ExitCode::Refused,
+            (true, false) => ExitCode::Ok,
+        }
+    }
 }
 
 /// Reads and checks every file.
@@ -58,6 +74,7 @@ pub fn check(outside: &Outside) -> Result<Checked, Fault> {
         workloads: 0,
         policies: 0,
         not_in_force: Vec::new(),
+        objections: Vec::new(),
         notes: Vec::new(),
     };
     match backstop_config::load(&files, &Overrides::default()) {
@@ -68,7 +85,8 @@ pub fn check(outside: &Outside) -> Result<Checked, Fault> {
             checked.schedules = config.schedules.len();
             checked.workloads = config.workloads.len();
             checked.policies = config.policies.len();
-            checked.not_in_force = policy_list::tried(outside, &config)?;
+            let tried = policy_list::tried(outside, &config)?;
+            (checked.not_in_force, checked.objections) = (tried.not_in_force, tried.objections);
             checked.notes = notes(&config);
         }
     }

@@ -101,6 +101,15 @@ impl Findings {
                     let todo = format!("`backstop policy inspect {}` shows what it is", policy.policy);
                     self.add(Gravity::Error, format!("policy {}", policy.policy), what, todo);
                 }
+                for objection in checked.objections {
+                    let subject = format!("workload {}", objection.workload);
+                    self.add(
+                        Gravity::Warning,
+                        subject,
+                        objection.line,
+                        "change its configuration, or what the policy asks for",
+                    );
+                }
                 for note in checked.notes {
                     self.add(Gravity::Note, subject, note, "");
                 }

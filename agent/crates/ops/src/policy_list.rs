@@ -3,14 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
+use backstop_model::config::Workload;
 use backstop_model::policy::standing::SteppedBack;
-use backstop_model::policy::{Fault as PolicyFault, FaultKind, PolicyConfig, World};
-use backstop_model::{Advice, ExitCode, Fault, PolicyName, Timestamp};
+use backstop_model::policy::validation::{Request, Ruling};
+use backstop_model::policy::{CivilTime, Fault as PolicyFault, FaultKind, PolicyConfig, World};
+use backstop_model::{Advice, ExitCode, Fault, PolicyName, Timestamp, WorkloadName};
+use backstop_planner::Calendar;
 use backstop_policy::{Facts, Manifest, Policy, PolicySet};
 use serde::Serialize;
 
 use crate::context::{Context, Outside};
-use crate::gate::{load, record};
+use crate::gate::{load, question, record, validation};
 
 /// The policies of the configuration.
 #[derive(Debug, Clone, Serialize)]
@@ -199,25 +202,74 @@ pub fn lacking(ctx: &Context) -> Result<Vec<Lacking>, Fault> {
     Ok(found)
 }
 
-/// Loads every policy of a configuration and asks the pure ones the simplest question.
+/// What validation says about a workload as it is configured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Objection {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// How much it weighs.
+    pub ruling: Ruling,
+    /// The policy and what it says.
+    pub line: String,
+}
+
+/// What came of trying every policy of a configuration.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Tried {
+    /// Those that cannot be loaded, or fail the simplest question.
+    pub not_in_force: Vec<Lacking>,
+    /// What those that are in force say about the workloads.
+    pub objections: Vec<Objection>,
+}
+
+/// Loads every policy of a configuration, asks the pure ones the simplest question, and validation about each workload:
+/// files are edited by hand, and no other verb would ask about that.
 ///
 /// # Errors
 /// When no engine can be made.
-pub fn tried(outside: &Outside, config: &backstop_model::config::Config) -> Result<Vec<Lacking>, Fault> {
+pub fn tried(outside: &Outside, config: &backstop_model::config::Config) -> Result<Tried, Fault> {
     if config.policies.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Tried::default());
     }
     let known = outside.files.exists(&config.state_dir)?;
     let engine = crate::policy_test::engine(outside, known.then_some(config.state_dir.as_path()))?;
     let candidates = config.policies.values().map(|policy| load::candidate(&*outside.files, policy, config)).collect();
     let set = PolicySet::load(&engine, candidates);
-    let tried = set.policies().filter_map(|policy| {
+    let lacking = set.policies().filter_map(|policy| {
         let fault = policy.fault().cloned().or_else(|| crate::policy_bench::simplest(policy, outside.clock.now()))?;
         let world = policy.config().world;
         let (policy, why) = (policy.config().name.clone(), fault.message);
         Some(Lacking { policy, why, stepped_back: false, safe_default: safe_default(world) })
     });
-    Ok(tried.collect())
+    let not_in_force = lacking.collect();
+    let objections = config.workloads.values().flat_map(|workload| objections(outside, &set, workload)).collect();
+    Ok(Tried { not_in_force, objections })
+}
+
+fn objections(outside: &Outside, set: &PolicySet, workload: &Workload) -> Vec<Objection> {
+    let request = Request {
+        verb: "reload".to_owned(),
+        workload: Some(workload.name.clone()),
+        backup: None,
+        by: outside.by.clone(),
+        reason: String::new(),
+        scheduled: false,
+        fields: question::fields_of(workload),
+    };
+    let now = outside.clock.now();
+    let local = Calendar::of(&workload.schedule).map_or_else(|_| CivilTime::utc(now), |calendar| calendar.civil(now));
+    let mut found = Vec::new();
+    let in_force = |(policy, in_force): (_, bool)| in_force.then_some(policy);
+    for policy in set.bound_to(World::Validation, Some(&workload.name)).into_iter().filter_map(in_force) {
+        let name = &policy.config().name;
+        let asked = policy.ask_validation(&question::validation(policy.config(), &request, now, local));
+        // One that finds no answer is named among those not in force already.
+        for finding in asked.answer.unwrap_or_default() {
+            let line = validation::words(name.as_str(), &finding);
+            found.push(Objection { workload: workload.name.clone(), ruling: finding.ruling, line });
+        }
+    }
+    found
 }
 
 /// A component's file, whether it is bound or not.

@@ -174,3 +174,20 @@ fn a_health_check_decides_whether_a_rehearsal_passed() {
     assert_eq!(restored.code, 4, "{restored}");
     assert!(site.tree_below("out").join("readme.txt").exists(), "what was restored stays");
 }
+
+/// Files are edited by hand as often as by `backup configure`: what a policy denies there, `config check` denies here.
+#[test]
+fn configuration_that_a_policy_denies_is_not_called_valid() {
+    let site = Site::new();
+    bind(&site, "naming-and-residency", "validation", "mode = \"active\"\nsettings = { keep_daily = 300 }");
+    shows(
+        &site,
+        5,
+        &["config", "check"],
+        &["a policy denies it", "workload `docs`", "`naming-and-residency` denies it"],
+    );
+    rebind(&site, "naming-and-residency", "validation", "mode = \"active\"\nsettings = { keep_daily = 1 }");
+    shows(&site, 0, &["config", "check"], &["is valid"]);
+    rebind(&site, "naming-and-residency", "validation", "mode = \"shadow\"\nsettings = { keep_daily = 300 }");
+    shows(&site, 0, &["config", "check"], &["is valid"]);
+}

@@ -207,7 +207,7 @@ const PAGES: &[Page] = &[
     page("approval deny", &["approval deny 7 --reason 'not this week'"], &[NotFound]),
     page("alert list", &["alert list", "alert list --all"], &[]),
     page("alert test", &["alert test"], &[Findings]),
-    page("config check", &["config check --config-dir ./new"], &[]),
+    page("config check", &["config check --config-dir ./new"], &[Refused]),
     page("config show", &["config show"], &[]),
     page("status", &["status", "status docs --json"], &[NotFound]),
     page("doctor", &["doctor"], &[Findings]),

@@ -269,8 +269,7 @@ pub fn config_check(options: &GlobalOptions, wire: &dyn Wiring, screen: &mut Scr
     let look = screen.look(outside.clock.now());
     let checked = config_check::check(&outside)?;
     screen.answer("config-check", &checked, || show::config::checked(&look, &checked));
-    let good = checked.valid && checked.not_in_force.is_empty();
-    Ok(if good { ExitCode::Ok } else { ExitCode::BadConfiguration })
+    Ok(checked.code())
 }
 
 /// Lets the screen show where the configuration is wrong, if that is why there is no context.

@@ -200,7 +200,7 @@ const fn effect_of(worst: Option<Ruling>) -> &'static str {
     }
 }
 
-fn words(policy: &str, finding: &Finding) -> String {
+pub(crate) fn words(policy: &str, finding: &Finding) -> String {
     let does = match finding.ruling {
         Ruling::Warn => "warns",
         Ruling::AskApproval => "wants another person's approval",

@@ -1,6 +1,7 @@
 //! `backup configure`, `backup disable`, `backup config-show`, `config check`.
 
-use backstop_model::Tier;
+use backstop_model::policy::validation::Ruling;
+use backstop_model::{ExitCode, Tier};
 use backstop_ops::config_check::Checked;
 use backstop_ops::config_show::{PlaceShown, Shown};
 use backstop_ops::configure::{Configured, Effect};
@@ -105,6 +106,7 @@ pub fn checked(look: &Look, checked: &Checked) -> String {
         return out;
     }
     let verdict = match checked.not_in_force.as_slice() {
+        [] if checked.code() == ExitCode::Refused => "reads well, but a policy denies it".to_owned(),
         [] => "is valid".to_owned(),
         [_] => "reads well, but a policy is not in force".to_owned(),
         several => format!("reads well, but {} policies are not in force", several.len()),
@@ -118,6 +120,13 @@ pub fn checked(look: &Look, checked: &Checked) -> String {
     for policy in &checked.not_in_force {
         let line = format!("policy `{}` is not in force: {}", policy.policy, policy.why);
         out.push_str(&format!("  {}\n    meanwhile: {}\n", look.paint(Tone::Bad, &line), policy.safe_default));
+    }
+    for objection in &checked.objections {
+        let tone = if objection.ruling == Ruling::Deny { Tone::Bad } else { Tone::Warning };
+        out.push_str(&format!(
+            "  {}\n",
+            look.paint(tone, &format!("workload `{}`: {}", objection.workload, objection.line))
+        ));
     }
     for note in &checked.notes {
         out.push_str(&format!("  {} {note}\n", look.paint(Tone::Warning, "note:")));
